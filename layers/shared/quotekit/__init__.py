@@ -1,0 +1,1 @@
+"""QuoteKit: the shared layer."""
