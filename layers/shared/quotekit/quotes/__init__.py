@@ -1,0 +1,1 @@
+"""Quotes: priced, numbered, printed and sent."""
