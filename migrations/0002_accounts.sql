@@ -51,7 +51,9 @@ begin
     return null;
 end
 $$;
+grant create on schema app to service_role; -- a new owner has to hold it
 alter function app.found_account() owner to service_role;
+revoke create on schema app from service_role;
 create trigger accounts_founder after insert on app.accounts
     for each row execute function app.found_account();
 

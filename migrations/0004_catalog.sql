@@ -49,7 +49,9 @@ begin
     return new;
 end
 $$;
+grant create on schema app to service_role; -- a new owner has to hold it
 alter function app.check_client_limit() owner to service_role;
+revoke create on schema app from service_role;
 create trigger clients_limit before insert on app.clients
     for each row execute function app.check_client_limit();
 
