@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from local.invocation import REGION, Call, Outcome, Version
+from local.invocation import PAYLOAD_BYTES, REGION, Call, Outcome, Version
 from local.processes import bound, peak_memory, signal_group
 from local.wire import read_request, reply
 
 INIT_SECONDS: Final = 10.0  # Lambda's own limit on the init phase
-PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 TAIL_LINES: Final = 1000
 
 type LogSink = Callable[[str, str], None]

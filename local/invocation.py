@@ -11,6 +11,7 @@ from typing import Final
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
+PAYLOAD_BYTES: Final = 6 * 1024 * 1024  # of a request and of a response
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from local.environment import Environment, LogSink
-from local.invocation import Call, Outcome, Version, trace_id
+from local.invocation import PAYLOAD_BYTES, Call, Outcome, Version, trace_id
 
 LATEST: Final = "$LATEST"
 
@@ -27,6 +27,10 @@ class FunctionNotFoundError(RuntimeApiError):
 
 class TooManyRequestsError(RuntimeApiError):
     """The function's reserved concurrency is used up."""
+
+
+class RequestTooLargeError(RuntimeApiError):
+    """The event is larger than 6 MB."""
 
 
 class Source(Protocol):
@@ -99,6 +103,8 @@ class Runtime:
         trace: str | None = None,
     ) -> Outcome:
         """Run the function once; it goes on to its end even when the caller leaves."""
+        if len(payload) > PAYLOAD_BYTES:
+            raise RequestTooLargeError(f"the event has {len(payload)} of {PAYLOAD_BYTES} bytes")
         routing = await self._source.routing(function, qualifier)
         version = await self._source.version(function, self._choose(routing))
         reserved = await self._source.reserved_concurrency(function)
