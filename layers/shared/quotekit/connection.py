@@ -1,0 +1,297 @@
+"""A connection that acts for somebody, measures itself and never waits without an end.
+
+BEGIN, role and claims ride in front of the first statement: one flight of libpq's pipeline with
+one Sync. The figures behind that choice: docs/decisions/0004-pooling.md.
+"""
+
+import json
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import _GeneratorContextManager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg import generators
+from psycopg._preparing import Prepare
+from psycopg._queries import PostgresQuery
+from psycopg.abc import Params, PQGen, Query
+from psycopg.copy import Copy, Writer
+from psycopg.errors import (
+    InFailedSqlTransaction,
+    LockNotAvailable,
+    TransactionRollback,
+    error_from_result,
+)
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from psycopg.rows import TupleRow
+
+from quotekit.settings import DatabaseSettings
+from quotekit.trips import Health, counters
+
+type Rider = tuple[bytes, tuple[bytes, ...] | None]
+
+BEGIN: Final[Rider] = (b"begin", None)
+BEGIN_READ_ONLY: Final[Rider] = (b"begin read only", None)
+BECOME: Final = b"""
+select set_config('role', $1, true),
+       set_config('request.jwt.claims', $2, true),
+       set_config('statement_timeout', $3, true),
+       set_config('idle_in_transaction_session_timeout', $4, true)
+"""
+BECOME_READER: Final = b"""
+select set_config('role', $1, true),
+       set_config('request.jwt.claims', $2, true),
+       set_config('statement_timeout', $3, true),
+       set_config('transaction_read_only', 'on', true)
+"""
+IN_COPY: Final = {ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH}
+GONE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+@dataclass(frozen=True)
+class Actor:
+    """For whom a transaction acts: the role it becomes and the claims its policies read."""
+
+    role: Literal["authenticated", "service_role", "ops_admin"]
+    claims: Mapping[str, Any] = field(repr=False)  # personal data stays out of logs
+
+    @cached_property
+    def encoded(self) -> tuple[bytes, bytes]:
+        claims = json.dumps(dict(self.claims), separators=(",", ":"), default=str)
+        return self.role.encode(), claims.encode()
+
+
+class Connection(psycopg.Connection[TupleRow]):
+    """A connection on loan between `act` and `rest`; outside of them it runs nothing."""
+
+    deadline: float | None = None
+    _actor: Actor | None = None
+    _riders: tuple[Rider, ...] = ()  # what has to travel in front of the next statement
+    _reading = False
+
+    def prepare(self, settings: DatabaseSettings) -> None:
+        self.deadline = settings.statement_timeout + settings.network_timeout
+        self.health = Health(settings.slow_trip)
+        self.opened_at = self.used_at = time.time()
+        self._socket = select.poll()
+        self._socket.register(self.pgconn.socket, GONE)
+        self._statement_timeout = milliseconds(settings.statement_timeout)
+        self._idle_timeout = milliseconds(settings.transaction_idle_timeout)
+
+    def act(self, actor: Actor, *, reading: bool) -> None:
+        """Prepare to act; nothing is sent before the first statement."""
+        self._actor = actor
+        self._reading = reading
+        if reading:
+            self._riders = ((BECOME_READER, (*actor.encoded, self._statement_timeout)),)
+        else:
+            self._riders = (BEGIN, self._become(actor))
+
+    def rest(self, *, failed: bool) -> None:
+        """Commit, or roll back what failed; afterwards the connection acts for nobody."""
+        self._actor, self._riders = None, ()
+        status = self.pgconn.transaction_status
+        if status == TransactionStatus.IDLE:
+            return
+        if failed or status == TransactionStatus.INERROR:
+            with suppress(psycopg.Error):  # what cannot be rolled back is not lent again
+                self.rollback()
+            if not failed:
+                raise InFailedSqlTransaction("an ignored error failed the transaction")
+        else:
+            self.commit()
+
+    def begin(self) -> None:
+        """Open the transaction on a trip of its own, for what cannot carry it."""
+        if not self._riders or self._actor is None:
+            return
+        if self._reading:
+            self._riders = (BEGIN_READ_ONLY, self._become(self._actor))
+        self._reading = False
+        with self.lock:
+            self.wait(self.fly(lambda: 0))
+
+    def fly(self, board: Callable[[], int]) -> PQGen[list[list[PGresult]]]:
+        """Send the riders and what `board` queues with one Sync; return the results of the latter.
+
+        psycopg's own pipeline would send a second Sync at its end, and wait for the answer.
+        """
+        riders = self._riders
+        if not self._reading:
+            self._riders = ()
+        self.pgconn.enter_pipeline_mode()
+        for command, parameters in riders:
+            self.pgconn.send_query_params(command, parameters)
+        expected = len(riders) + board()
+        self.pgconn.pipeline_sync()
+        yield from generators.send(self.pgconn)
+        answers = yield from self._land(expected)
+        for result in (result for results in answers[: len(riders)] for result in results):
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
+        return answers[len(riders) :]
+
+    def _land(self, expected: int) -> PQGen[list[list[PGresult]]]:
+        answers: list[list[PGresult]] = []
+        for _ in range(expected):
+            results = yield from generators.fetch_many(self.pgconn)
+            if results and results[-1].status in IN_COPY:
+                self.pgconn.finish()  # libpq has no way out of COPY within a pipeline
+                raise psycopg.ProgrammingError("COPY needs cursor.copy()")
+            answers.append(results)
+        yield from generators.fetch_many(self.pgconn)  # the Sync
+        self.pgconn.exit_pipeline_mode()
+        return answers
+
+    def check_acting(self) -> None:
+        """Refuse a statement that would run as nobody."""
+        if self._actor is None:
+            raise psycopg.InterfaceError("a connection works only inside its `with` block")
+        if self._riders or self.pgconn.transaction_status == TransactionStatus.IDLE:
+            raise psycopg.InterfaceError("nobody but database.transaction begins or commits")
+
+    @property
+    def carries(self) -> bool:
+        """Whether the next statement takes riders along."""
+        return bool(self._riders)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the server sent nothing: no goodbye, no end of file. Asks the kernel only."""
+        return not self._socket.poll(0)
+
+    @property
+    def at_rest(self) -> bool:
+        return (
+            self.pgconn.transaction_status == TransactionStatus.IDLE
+            and self.pgconn.pipeline_status == PipelineStatus.OFF
+        )
+
+    @property
+    def lost(self) -> bool:
+        return self.pgconn.status != ConnStatus.OK
+
+    def round_trip(self, timeout: float) -> None:
+        """Ask the server for nothing, to see whether it answers."""
+        self.pgconn.send_query(b"")
+        self.wait(generators.execute(self.pgconn), timeout=timeout)
+
+    def wait[R](self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        started = time.perf_counter()
+        try:
+            answer = super().wait(gen, interval, timeout or self.deadline)
+        except psycopg.OperationalError as error:
+            self._note(error)
+            raise
+        finally:
+            counters.seconds += time.perf_counter() - started
+        self.health.record(time.perf_counter() - started)
+        return answer
+
+    def _note(self, error: psycopg.OperationalError) -> None:
+        if isinstance(error, psycopg.errors._WaitTimeout):  # noqa: SLF001 nothing public tells it
+            self.pgconn.finish()  # a late answer would be taken for that of the next statement
+        if not isinstance(error, TransactionRollback | LockNotAvailable):
+            self.health.record_failure()
+
+    def transaction(
+        self,
+        savepoint_name: str | None = None,
+        force_rollback: bool = False,  # noqa: FBT001, FBT002 psycopg's own signature
+    ) -> _GeneratorContextManager[psycopg.Transaction]:
+        """Make a savepoint; the outer transaction begins now if it has not."""
+        self.begin()
+        return super().transaction(savepoint_name, force_rollback)
+
+    def pipeline(self) -> _GeneratorContextManager[psycopg.Pipeline]:
+        self.begin()
+        return super().pipeline()
+
+    def _become(self, actor: Actor) -> Rider:
+        return BECOME, (*actor.encoded, self._statement_timeout, self._idle_timeout)
+
+
+class Cursor[Row](psycopg.Cursor[Row]):
+    """A cursor whose first statement takes BEGIN, role and claims along."""
+
+    _conn: Connection
+
+    def executemany(
+        self, query: Query, params_seq: Iterable[Params], *, returning: bool = False
+    ) -> None:
+        self._conn.begin()
+        super().executemany(query, params_seq, returning=returning)
+
+    def stream(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        binary: bool | None = None,
+        size: int = 1,
+    ) -> Iterator[Row]:
+        self._conn.begin()
+        return super().stream(query, params, binary=binary, size=size)
+
+    def copy(
+        self, statement: Query, params: Params | None = None, *, writer: Writer | None = None
+    ) -> _GeneratorContextManager[Copy]:
+        self._conn.begin()
+        return super().copy(statement, params, writer=writer)
+
+    def _start_query(self, query: Query | None = None) -> PQGen[None]:
+        self._conn.check_acting()
+        counters.queries += 1
+        yield from super()._start_query(query)
+
+    def _execute_gen(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+    ) -> PQGen[None]:
+        if not self._conn.carries:
+            yield from super()._execute_gen(query, params, prepare=prepare, binary=binary)
+            return
+        counters.queries += 1
+        yield from super()._start_query(query)
+        yield from self._carry(self._convert_query(query, params), prepare, binary)
+        self._last_query = query
+        yield from self._conn._prepared.maintain_gen(self._conn)  # noqa: SLF001 as psycopg does
+
+    def _carry(
+        self,
+        query: PostgresQuery,
+        prepare: bool | None,  # noqa: FBT001 three states
+        binary: bool | None,  # noqa: FBT001 three states
+    ) -> PQGen[None]:
+        """Do what psycopg's _maybe_prepare_gen does, in one flight with the riders."""
+        prepared = self._conn._prepared  # noqa: SLF001 as psycopg does
+        kind, name = self._get_prepared(query, prepare)
+
+        def board() -> int:
+            if kind is Prepare.NO:
+                self._execute_send(query, force_extended=True, binary=binary)
+                return 1
+            if kind is Prepare.SHOULD:
+                self._send_prepare(name, query)
+            self._send_query_prepared(name, query, binary=binary)
+            return 2 if kind is Prepare.SHOULD else 1
+
+        *preparing, results = yield from self._conn.fly(board)
+        key = prepared.maybe_add_to_cache(query, kind, name)
+        if key is not None:
+            prepared.validate(key, kind, name, results)
+        for answer in (*preparing, results):
+            self._check_results(answer)
+        self._set_results(results)
+
+
+def milliseconds(seconds: float) -> bytes:
+    return str(max(1, round(seconds * 1000))).encode()

@@ -1,0 +1,113 @@
+"""The only way to a connection: acting for somebody, in a transaction."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from quotekit import settings
+from quotekit.connection import Actor, Connection, Cursor, milliseconds
+from quotekit.errors import DatabaseUnavailableError
+from quotekit.pool import Pool, PoolStatistics
+from quotekit.trips import counters
+
+__all__ = ["SERVICE", "Actor", "Connection", "counters", "reading", "statistics", "transaction"]
+
+SERVICE: Final = Actor("service_role", {"role": "service_role"})
+
+
+@contextmanager
+def transaction(actor: Actor) -> Iterator[Connection]:
+    """Do all or nothing as `actor`: k statements take k trips, the commit one more."""
+    with _acting(actor, reading=False) as connection:
+        yield connection
+
+
+@contextmanager
+def reading(actor: Actor) -> Iterator[Connection]:
+    """Read as `actor`, one trip a statement: each is a read-only transaction of its own."""
+    with _acting(actor, reading=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _acting(actor: Actor, *, reading: bool) -> Iterator[Connection]:
+    with _pool().connection() as connection:
+        connection.act(actor, reading=reading)
+        try:
+            yield connection
+        except BaseException as error:
+            connection.rest(failed=True)
+            if isinstance(error, psycopg.OperationalError) and connection.lost:
+                raise DatabaseUnavailableError from error
+            raise
+        connection.rest(failed=False)
+
+
+def statistics() -> PoolStatistics:
+    """Say what the pool of this process measured."""
+    return _pool().statistics()
+
+
+def forget() -> None:
+    """Close the connections; the next use reads the settings again."""
+    if _pool.cache_info().currsize:
+        _pool().close()
+    _pool.cache_clear()
+
+
+@cache
+def _pool() -> Pool:
+    return Pool(settings.database_settings(), _connect)
+
+
+def _connect() -> Connection:
+    """Connect to the address in the settings; a secret that was refused is fetched again, once."""
+    configured = settings.database_settings()
+    if configured.url:
+        return _dial(configured.url.get_secret_value(), configured)
+    from quotekit import secrets  # noqa: PLC0415 http.client costs 20 ms
+
+    name = configured.need("secret")
+    known = secrets.secret(name)
+    try:
+        return _dial(_address(known), configured)
+    except psycopg.OperationalError:
+        renewed = secrets.refetch(name)
+        if renewed == known:
+            raise
+        return _dial(_address(renewed), configured)
+
+
+def _address(secret: Mapping[str, Any]) -> str:
+    """The connection string of a secret: ours with `url`, or the form that RDS rotates."""
+    if "url" in secret:
+        return str(secret["url"])
+    return make_conninfo(
+        host=secret["host"],
+        port=secret.get("port", 5432),
+        user=secret["username"],
+        password=secret["password"],
+        dbname=secret.get("dbname", "postgres"),
+    )
+
+
+def _dial(address: str, configured: settings.DatabaseSettings) -> Connection:
+    silence = max(1, round(configured.network_timeout))
+    connection = Connection.connect(
+        address,
+        autocommit=True,
+        cursor_factory=Cursor,
+        prepare_threshold=configured.prepare_threshold,
+        connect_timeout=configured.connect_timeout,
+        tcp_user_timeout=milliseconds(configured.network_timeout).decode(),
+        keepalives_idle=silence,
+        keepalives_interval=silence,
+        fallback_application_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "quotekit"),
+    )
+    connection.prepare(configured)
+    return connection
