@@ -13,6 +13,7 @@ class Words:
     number: str
     date: str
     valid_until: str
+    prepared_by: str
     prepared_for: str
     description: str
     quantity: str
@@ -50,6 +51,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             number="Number",
             date="Date",
             valid_until="Valid until",
+            prepared_by="Prepared by",
             prepared_for="Prepared for",
             description="Description",
             quantity="Quantity",
@@ -84,6 +86,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             number="Nummer",
             date="Datum",
             valid_until="Gültig bis",
+            prepared_by="Angebot von",
             prepared_for="Angebot für",
             description="Beschreibung",
             quantity="Menge",
@@ -118,6 +121,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             number="Numéro",
             date="Date",
             valid_until="Valable jusqu\u2019au",
+            prepared_by="Devis de",
             prepared_for="Devis pour",
             description="Désignation",
             quantity="Quantité",
@@ -152,6 +156,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             number="Número",
             date="Fecha",
             valid_until="Válido hasta",
+            prepared_by="Presupuesto de",
             prepared_for="Presupuesto para",
             description="Descripción",
             quantity="Cantidad",
@@ -186,6 +191,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             number="Número",
             date="Data",
             valid_until="Válido até",
+            prepared_by="Orçamento de",
             prepared_for="Orçamento para",
             description="Descrição",
             quantity="Quantidade",
