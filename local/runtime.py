@@ -117,7 +117,8 @@ class Runtime:
 
     async def send(self, function: str, payload: bytes, *, qualifier: str = LATEST) -> None:
         """Accept an asynchronous invocation: answered at once, tried again when it fails."""
-        await self._source.routing(function, qualifier)
+        routing = await self._source.routing(function, qualifier)
+        await self._source.version(function, next(iter(routing)))  # refuse what does not exist
         self._spawn(self._deliver(function, payload, qualifier))
 
     async def reap(self) -> None:
