@@ -52,8 +52,10 @@ create table app.mails (
     text_body   text not null,
     html_body   text not null,
     status      text not null default 'queued' check (status in ('queued', 'sent', 'failed')),
+    attachment_name text not null default 'quote.pdf' check (attachment_name ~ '^[A-Za-z0-9-]+\.pdf$'),
     attachment  text check (attachment in ('attached', 'linked')),
     attempts    integer not null default 0 check (attempts >= 0),
+    leased_until timestamptz,
     reason      text check (length(reason) <= 2000),
     provider_id text check (length(provider_id) <= 200),
     created_at  timestamptz not null default now(),
@@ -66,6 +68,7 @@ create table app.mails (
     constraint mails_failed_has_reason check (status <> 'failed' or reason is not null)
 );
 comment on table app.mails is 'Every mail, what became of it, and why.';
+comment on column app.mails.leased_until is 'A worker is sending it; after that time it is taken to have died.';
 comment on column app.mails.attachment is 'How the PDF travelled: attached, or linked because it was too large or could not be made.';
 create index mails_quote on app.mails (account_id, quote_id, created_at desc);
 create index mails_version on app.mails (account_id, version_id);
@@ -75,7 +78,8 @@ alter table app.mails force row level security;
 create policy mails_own on app.mails to authenticated
     using (account_id = (select auth.account_id())) with check (account_id = (select auth.account_id()));
 create policy mails_service on app.mails to service_role using (true) with check (true);
-grant select, insert (id, quote_id, version_id, recipient, reply_to, sender_name, subject, text_body, html_body)
+grant select, insert (id, quote_id, version_id, recipient, reply_to, sender_name, subject, text_body, html_body,
+    attachment_name)
     on app.mails to authenticated;
 grant select, insert, update, delete on app.mails to service_role;
 create trigger mails_touch before update on app.mails
@@ -169,7 +173,31 @@ create policy revoked_tokens_operations on ops.revoked_tokens to ops_admin using
 grant select, insert, update, delete on ops.revoked_tokens to service_role;
 grant select, insert on ops.revoked_tokens to ops_admin;
 
+-- Runs as the caller, in the round trip that opens a transaction: refuses a withdrawn token, and founds the account
+-- of a caller who comes for the first time.
+create policy revoked_tokens_own on ops.revoked_tokens for select to authenticated
+    using (jti = (select auth.claims() ->> 'jti'));
+grant usage on schema ops to authenticated;
+grant select (jti) on ops.revoked_tokens to authenticated;
+
+create function auth.admit() returns void
+language plpgsql set search_path = ''
+as $$
+begin
+    if exists (select from ops.revoked_tokens where jti = auth.claims() ->> 'jti') then
+        raise exception using errcode = 'QK401', message = 'the token was withdrawn';
+    end if;
+    if current_setting('transaction_read_only') = 'off'
+        and not exists (select from app.accounts where id = auth.account_id()) then
+        insert into app.accounts (id) values (auth.account_id()) on conflict (id) do nothing;
+    end if;
+end
+$$;
+grant execute on function auth.admit() to authenticated;
+
 -- migrate:down
+drop function auth.admit();
+revoke usage on schema ops from authenticated;
 drop table ops.revoked_tokens;
 drop table app.audit_events;
 drop table app.idempotency_keys;

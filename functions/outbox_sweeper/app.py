@@ -1,3 +1,32 @@
-"""A temporary door: the template needs a folder to build."""
-def lambda_handler(event: object, context: object) -> dict[str, str]:
-    return {"status": "not written yet"}
+"""Every minute: promised messages that no queue has yet, sent."""
+
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quotekit import database, outbox, performance
+from quotekit.performance import logger, metrics
+
+MOST: Final = 500
+ROUNDS: Final = 20
+
+
+def sweep() -> int:
+    """Send what is due; how many went. What a queue refuses comes due again, later each time."""
+    with database.transaction(database.SERVICE) as connection:
+        due = outbox.take_due(connection, MOST)
+    return outbox.deliver(due) if due else 0
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    sent = 0
+    with performance.measured("schedule"):
+        for _ in range(ROUNDS):
+            went = sweep()
+            sent += went
+            if went < MOST:
+                break
+    logger.info("outbox swept", sent=sent)
+    return {"sent": sent}

@@ -1,3 +1,33 @@
-"""A temporary door: the template needs a folder to build."""
-def lambda_handler(event: object, context: object) -> dict[str, str]:
-    return {"status": "not written yet"}
+"""Every hour: quotes whose last day has ended at their account's place become expired."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quotekit import database, performance
+from quotekit.performance import logger, metrics
+from quotekit.quotes import service
+
+MOST: Final = 500
+ROUNDS: Final = 40
+
+
+def expire(now: datetime) -> int:
+    with database.transaction(database.SERVICE) as connection:
+        return service.expire_quotes(connection, now=now, limit=MOST)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    now = datetime.now(UTC)
+    expired = 0
+    with performance.measured("schedule"):
+        for _ in range(ROUNDS):
+            gone = expire(now)
+            expired += gone
+            if gone < MOST:
+                break
+    logger.info("quotes expired", expired=expired)
+    return {"expired": expired}

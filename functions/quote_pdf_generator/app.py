@@ -1,3 +1,122 @@
-"""A temporary door: the template needs a folder to build."""
-def lambda_handler(event: object, context: object) -> dict[str, str]:
-    return {"status": "not written yet"}
+"""HTTP POST /v1/quotes/{id}/pdf, and the `pdf` queue: a quote as PDF in S3."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quotekit import api, database, outbox, performance, queues, storage
+from quotekit.performance import logger, metrics
+from quotekit.quotes import basis, document, printing, repository
+from quotekit.quotes.printing import Printed, Sheet
+from quotekit.settings import queue_settings, storage_settings
+
+app = api.Api()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where a PDF can be fetched for a while, and what it is."""
+
+    url: str
+    expires_at: datetime
+    sha256: str
+    bytes: int
+    pages: int
+
+
+@app.post("/v1/quotes/<quote_id>/pdf")
+def print_quote(quote_id: UUID) -> Response[str]:
+    with database.reading(api.caller(app).actor) as connection:
+        found = repository.get(connection, quote_id)
+        sheet = compose(connection, found)
+        known = printing.printed(connection, sheet)
+    known = known if known and storage.exists(storage.documents(), known.key) else None
+    printed = known or print_sheet(sheet)
+    return api.command(app, lambda _: download(sheet, printed))
+
+
+def compose(connection: database.Connection, found: repository.Found) -> Sheet:
+    company = basis.company(connection, found.account_id)
+    watermark = basis.watermark(connection, found.account_id)
+    logo = None
+    if company.logo_key:
+        try:
+            logo = storage.get(storage.assets(), company.logo_key)
+        except FileNotFoundError:
+            logger.warning("the logo is gone", key=company.logo_key)
+    return printing.compose(found, company, logo=logo, watermark=watermark)
+
+
+def print_sheet(sheet: Sheet) -> Printed:
+    """Print, store, and note it: killed in between, the next attempt makes the same object again."""
+    pdf = document.render(sheet.document)
+    storage.put(storage.documents(), sheet.key, pdf.content, "application/pdf")
+    with database.transaction(database.SERVICE) as connection:
+        return printing.keep(connection, sheet, pdf)
+
+
+def download(sheet: Sheet, printed: Printed) -> Download:
+    seconds = storage_settings().document_link_seconds
+    name = printing.filename(sheet.found.quote.number)
+    return Download(
+        url=storage.link(storage.documents(), printed.key, seconds=seconds, filename=name),
+        expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
+        sha256=printed.sha256,
+        bytes=printed.bytes,
+        pages=printed.pages,
+    )
+
+
+def record_handler(record: SQSRecord) -> None:
+    message = queues.decode(record)
+    logger.append_keys(version_id=message["version_id"])
+    with database.transaction(database.SERVICE) as connection:
+        found = repository.get_version(
+            connection, UUID(message["account_id"]), UUID(message["version_id"])
+        )
+        sheet = compose(connection, found)
+    try:
+        print_sheet(sheet)
+    except Exception as error:
+        failed(record, message, sheet, error)
+        raise
+    release(message)
+
+
+def failed(record: SQSRecord, message: dict[str, Any], sheet: Sheet, error: Exception) -> None:
+    """On the last delivery say what went wrong, and let the mail go without its attachment."""
+    if queues.receives(record) < queue_settings().pdf_receives:
+        queues.back_off(record, queues.url("pdf"), first=5, longest=300)
+        return
+    with database.transaction(database.SERVICE) as connection:
+        printing.note_failure(connection, sheet, type(error).__name__)
+    release(message)
+
+
+def release(message: dict[str, Any]) -> None:
+    with database.transaction(database.SERVICE) as connection:
+        waiting = outbox.release(connection, UUID(message["outbox_id"]))
+    outbox.deliver(waiting)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401
+    if "Records" not in event:
+        return app.resolve(event, context)
+    with performance.measured("pdf queue") as request:
+        answer = process_partial_response(event, record_handler, processor, context)
+        request.failed = bool(answer["batchItemFailures"])
+    return answer

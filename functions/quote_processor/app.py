@@ -1,3 +1,127 @@
-"""A temporary door: the template needs a folder to build."""
-def lambda_handler(event: object, context: object) -> dict[str, str]:
-    return {"status": "not written yet"}
+"""HTTP /v1/quotes and /v1/usage: quotes from first draft to the client's answer."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quotekit import api, audit, outbox
+from quotekit.accounts import usage
+from quotekit.bodies import Day
+from quotekit.performance import logger, metrics
+from quotekit.quotes import repository, search, service
+from quotekit.quotes.model import Filters, Status
+from quotekit.quotes.requests import (
+    Decision,
+    DuplicateRequest,
+    QuoteChange,
+    QuoteCreate,
+    SendRequest,
+)
+from quotekit.quotes.sending import Sending
+from quotekit.settings import portal_settings
+
+app = api.Api()
+
+
+@app.post("/v1/quotes")
+def create_quote(body: QuoteCreate) -> Response[str]:
+    return api.command(
+        app, lambda connection: service.create_quote(connection, body), status=HTTPStatus.CREATED
+    )
+
+
+@app.post("/v1/quotes/calculate")
+def calculate(body: QuoteCreate) -> Response[str]:
+    return api.command(app, lambda connection: service.calculate(connection, body))
+
+
+@app.get("/v1/quotes")
+def list_quotes(
+    status: Status | None = None,
+    client_id: UUID | None = None,
+    q: Annotated[str | None, Query(max_length=200)] = None,
+    created_from: Annotated[Day | None, Query(alias="from")] = None,
+    created_to: Annotated[Day | None, Query(alias="to")] = None,
+    is_template: bool = False,
+    sort: search.Order = "-created_at",
+    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response[str]:
+    filters = Filters(status, client_id, q, created_from, created_to, is_template)
+    return api.fetch(
+        app, lambda c: search.list_quotes(c, filters, order=sort, limit=limit, cursor=cursor)
+    )
+
+
+@app.get("/v1/quotes/<quote_id>")
+def get_quote(quote_id: UUID) -> Response[str]:
+    return api.fetch(app, lambda connection: repository.get(connection, quote_id).quote)
+
+
+@app.patch("/v1/quotes/<quote_id>")
+def change_quote(quote_id: UUID, body: QuoteChange) -> Response[str]:
+    version = api.expected_version(app, body.version)
+    return api.command(app, lambda c: service.change_quote(c, quote_id, body, version=version))
+
+
+@app.delete("/v1/quotes/<quote_id>")
+def delete_quote(quote_id: UUID) -> Response[str]:
+    return api.command(app, lambda connection: service.delete_quote(connection, quote_id))
+
+
+@app.post("/v1/quotes/<quote_id>/duplicate")
+def duplicate_quote(quote_id: UUID, body: DuplicateRequest | None = None) -> Response[str]:
+    name = body.template_name if body else None
+    return api.command(
+        app, lambda c: service.duplicate_quote(c, quote_id, name), status=HTTPStatus.CREATED
+    )
+
+
+@app.post("/v1/quotes/<quote_id>/send")
+def send_quote(quote_id: UUID, body: SendRequest | None = None) -> Response[str]:
+    sending = Sending(body or SendRequest(), portal_settings().url, datetime.now(UTC))
+    response = api.command(app, lambda connection: sending.send(connection, quote_id))
+    outbox.deliver(sending.promises)
+    return response
+
+
+@app.post("/v1/quotes/<quote_id>/accept")
+def accept_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+    return decide(quote_id, "accepted", body)
+
+
+@app.post("/v1/quotes/<quote_id>/decline")
+def decline_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+    return decide(quote_id, "declined", body)
+
+
+@app.post("/v1/quotes/<quote_id>/convert")
+def convert_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+    return decide(quote_id, "converted", body)
+
+
+def decide(quote_id: UUID, status: Status, body: Decision | None) -> Response[str]:
+    note = body.note if body else None
+    return api.command(app, lambda connection: service.decide(connection, quote_id, status, note))
+
+
+@app.get("/v1/quotes/<quote_id>/history")
+def quote_history(quote_id: UUID) -> Response[str]:
+    return api.fetch(app, lambda connection: {"data": audit.history(connection, quote_id)})
+
+
+@app.get("/v1/usage")
+def get_usage() -> Response[str]:
+    return api.fetch(app, usage.current)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

@@ -58,6 +58,11 @@ class Actor:
 
     role: Literal["authenticated", "service_role", "ops_admin"]
     claims: Mapping[str, Any] = field(repr=False)  # personal data stays out of logs
+    admission: bytes | None = None  # a statement that may refuse the actor, on the same trip
+
+    @property
+    def gate(self) -> tuple[Rider, ...]:
+        return () if self.admission is None else ((self.admission, None),)
 
     @cached_property
     def encoded(self) -> tuple[bytes, bytes]:
@@ -87,9 +92,10 @@ class Connection(psycopg.Connection[TupleRow]):
         self._actor = actor
         self._reading = reading
         if reading:
-            self._riders = ((BECOME_READER, (*actor.encoded, self._statement_timeout)),)
+            become = (BECOME_READER, (*actor.encoded, self._statement_timeout))
+            self._riders = (become, *actor.gate)
         else:
-            self._riders = (BEGIN, self._become(actor))
+            self._riders = (BEGIN, self._become(actor), *actor.gate)
 
     def rest(self, *, failed: bool) -> None:
         """Commit, or roll back what failed; afterwards the connection acts for nobody."""
@@ -110,7 +116,7 @@ class Connection(psycopg.Connection[TupleRow]):
         if not self._riders or self._actor is None:
             return
         if self._reading:
-            self._riders = (BEGIN_READ_ONLY, self._become(self._actor))
+            self._riders = (BEGIN_READ_ONLY, self._become(self._actor), *self._actor.gate)
         self._reading = False
         with self.lock:
             self.wait(self.fly(lambda: 0))

@@ -11,12 +11,14 @@ from psycopg.conninfo import make_conninfo
 
 from quotekit import settings
 from quotekit.connection import Actor, Connection, Cursor, milliseconds
-from quotekit.errors import DatabaseUnavailableError
+from quotekit.errors import DatabaseUnavailableError, UnauthorizedError
 from quotekit.pool import Pool, PoolStatistics
 from quotekit.trips import counters
 
 __all__ = ["SERVICE", "Actor", "Connection", "counters", "reading", "statistics", "transaction"]
 
+WITHDRAWN: Final = "QK401"  # auth.admit() found the token on the list of revoked ones
+LOST: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
 SERVICE: Final = Actor("service_role", {"role": "service_role"})
 
 
@@ -42,7 +44,9 @@ def _acting(actor: Actor, *, reading: bool) -> Iterator[Connection]:
             yield connection
         except BaseException as error:
             connection.rest(failed=True)
-            if isinstance(error, psycopg.OperationalError) and connection.lost:
+            if isinstance(error, psycopg.DatabaseError) and error.sqlstate == WITHDRAWN:
+                raise UnauthorizedError from error
+            if isinstance(error, LOST) and connection.lost:
                 raise DatabaseUnavailableError from error
             raise
         connection.rest(failed=False)

@@ -149,6 +149,8 @@ class QueueSettings(Settings):
     mail_dead_letter_queue_url: str | None = Field(None, description="mails that kept failing")
     pdf_queue_url: str | None = Field(None, description="where documents to print are put")
     pdf_dead_letter_queue_url: str | None = Field(None, description="documents that kept failing")
+    mail_receives: PositiveInt = Field(6, description="deliveries before a mail is dead")
+    pdf_receives: PositiveInt = Field(5, description="deliveries before a document is dead")
 
 
 class StorageSettings(Settings):

@@ -23,6 +23,7 @@ READABLE: Final = 4.5  # contrast with white paper, WCAG 2.2 AA
 LONG_TEXT: Final = 500  # characters; a line with more of them may break over pages
 HEADER_TEXT: Final = 50  # characters, so that it stays on one line
 FOOTER_TEXT: Final = 110
+DRAWN: Final = b"/Subtype/Image"
 PAGES: Final = re.compile(rb"%PDF-1\.7\n%[^\n]*\n+1 0 obj\n<</Type/Pages/Count (\d+)")
 
 
@@ -99,10 +100,12 @@ def render(document: QuoteDocument) -> Pdf:
     try:
         content = _compile(sheet, document)
     except TypstError as error:
-        if "image" in error.message:
+        if document.company.logo and "image" in error.message:
             raise LogoError from error
         # a mark no font can set on its letter; letters alone are always drawn
         content = _compile(_without_marks(sheet), document)
+    if document.company.logo and DRAWN not in content:
+        raise LogoError  # typst leaves out some broken images without a word
     return Pdf(content, _pages(content), hashlib.sha256(content).hexdigest())
 
 

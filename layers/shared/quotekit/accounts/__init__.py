@@ -1,0 +1,1 @@
+"""Accounts: how a company prints and counts, its plan and its usage."""

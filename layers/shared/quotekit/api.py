@@ -1,0 +1,246 @@
+"""The door every HTTP function is built with: verified callers, checked bodies, one shape of error.
+
+Errors: `{"code", "message", "details": [{"field", "message"}], "request_id"}` with the status of
+`quotekit.errors`. Success: the resource itself; lists `{"data", "next_cursor"}`.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from psycopg import DataError
+from pydantic_core import to_json
+
+from quotekit import auth, database, idempotency, performance
+from quotekit.database import Connection
+from quotekit.errors import (
+    BadRequestError,
+    Details,
+    InvalidInputError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    QuoteKitError,
+    UnsupportedMediaTypeError,
+)
+from quotekit.performance import logger
+from quotekit.settings import api_settings
+
+SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Api(APIGatewayHttpResolver):
+    """The Powertools resolver with this house's admission, errors, headers and measurements.
+
+    `public` names the paths that are answered without a token."""
+
+    def __init__(self, *, public: frozenset[str] = frozenset()) -> None:
+        super().__init__(enable_validation=True)
+        self.public = public
+        self.not_found(self.on_unknown_route)
+        self.exception_handler(QuoteKitError)(on_error)
+        self.exception_handler(RequestValidationError)(on_invalid_request)
+        self.exception_handler(RequestUnsupportedContentType)(on_unsupported_type)
+        self.exception_handler([DataError, UnicodeEncodeError])(on_unstorable)
+        self.exception_handler(RecursionError)(on_nesting)
+        self.exception_handler(Exception)(on_unexpected)
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Answer one API Gateway HTTP API event (payload format 2.0)."""
+        with performance.measured(event["routeKey"]) as request:
+            answer = self.answer(event, context)
+            request.failed = answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+        request_id = event["requestContext"]["requestId"]
+        answer["headers"] |= SECURITY_HEADERS | {"X-Request-Id": request_id}
+        answer["headers"] |= cors_headers(event["headers"].get("origin"))
+        return answer
+
+    def answer(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
+        try:
+            self.admit(event)
+        except QuoteKitError as error:
+            self.clear_context()
+            response = on_error(error, request_id=event["requestContext"]["requestId"])
+            return {
+                "statusCode": response.status_code,
+                "headers": {"Content-Type": content_types.APPLICATION_JSON, **response.headers},
+                "body": response.body,
+                "isBase64Encoded": False,
+            }
+        return super().resolve(event, context)
+
+    def admit(self, event: Mapping[str, Any]) -> None:
+        """Let a request in: a body of allowed size that is text, and a caller with a valid token."""
+        limit = api_settings().body_limit
+        if len(event.get("body") or "") > limit * 4 // 3 or len(text_body(event).encode()) > limit:
+            raise PayloadTooLargeError
+        if event["rawPath"] not in self.public:
+            self.append_context(principal=auth.authenticate(event["headers"]))
+
+    def on_unknown_route(self, _: RouteNotFoundError) -> Response[str]:
+        path = self.current_event.path
+        known = any(route.rule.match(path) for route in self._static_routes + self._dynamic_routes)
+        return on_error(MethodNotAllowedError() if known else NotFoundError())
+
+
+def caller(app: Api) -> auth.Principal:
+    """Who sent the request at hand."""
+    principal: auth.Principal = app.context["principal"]
+    return principal
+
+
+def fetch(app: Api, read: Callable[[Connection], object]) -> Response[str]:
+    """Answer a GET: what `read` finds, each of its statements in one round trip."""
+    with database.reading(caller(app).actor) as connection:
+        return reply(read(connection))
+
+
+def command(
+    app: Api,
+    work: Callable[[Connection], object],
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Response[str]:
+    """Answer a change: `work` in one transaction of the caller, once for each Idempotency-Key."""
+    event = app.current_event
+    key = event.headers.get("idempotency-key") if event.http_method == "POST" else None
+    with database.transaction(caller(app).actor) as connection:
+        if key is None:
+            return reply(work(connection), status=status)
+        request = idempotency.request(
+            key, method=event.http_method, path=event.path, body=event.body or ""
+        )
+        kept = idempotency.recall(connection, request)
+        if kept is not None:
+            return json_response(kept.status, kept.body, {"Idempotency-Replayed": "true"})
+        response = reply(work(connection), status=status)
+        answer = idempotency.Answer(response.status_code, response.body or "")
+        idempotency.keep(connection, request, answer)
+    return response
+
+
+def reply(result: object, *, status: HTTPStatus = HTTPStatus.OK) -> Response[str]:
+    """JSON of a result: decimals as strings, times in ISO 8601; its `version` as ETag."""
+    if result is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT, content_type=None, body="")
+    version = getattr(result, "version", None)
+    headers = {} if version is None else {"ETag": f'"{version}"'}
+    return json_response(status, to_json(result).decode(), headers)
+
+
+def json_response(
+    status: int, body: str, headers: Mapping[str, str | list[str]] | None = None
+) -> Response[str]:
+    return Response(
+        status_code=int(status),
+        content_type=content_types.APPLICATION_JSON,
+        body=body,
+        headers=dict(headers or {}),
+    )
+
+
+def expected_version(app: Api, in_body: int | None) -> int:
+    """The version a change was made from: `version` in the body or If-Match. 422 when neither is there."""
+    given = app.current_event.headers.get("if-match", "").removeprefix("W/").strip('"')
+    if in_body is None and not given.isdecimal():
+        raise InvalidInputError(
+            details=[{"field": "version", "message": "required, or an If-Match header"}]
+        )
+    if in_body is not None and given.isdecimal() and int(given) != in_body:
+        raise BadRequestError("If-Match and version differ.")
+    return int(given) if in_body is None else in_body
+
+
+def on_error(error: QuoteKitError, *, request_id: str | None = None) -> Response[str]:
+    headers: dict[str, str | list[str]] = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.exception("request failed", exc_info=error)
+    body = {
+        "code": error.code,
+        "message": error.message,
+        "details": list(error.details),
+        "request_id": request_id or Router.current_event.request_context.request_id,
+    }
+    return json_response(error.status, to_json(body).decode(), headers)
+
+
+def on_invalid_request(error: RequestValidationError) -> Response[str]:
+    """422 that names each field; 400 when the body is no JSON at all."""
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return on_error(BadRequestError("The body is not valid JSON."))
+    return on_error(InvalidInputError(details=explained(found)))
+
+
+def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of dictionaries
+    """Pydantic's findings as `{"field", "message"}`, without the place and without the input."""
+    return [
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+            "message": item["msg"],
+        }
+        for item in found
+    ]
+
+
+def on_unsupported_type(_: RequestUnsupportedContentType) -> Response[str]:
+    return on_error(UnsupportedMediaTypeError())
+
+
+def on_unstorable(_: Exception) -> Response[str]:
+    """422 for text no database can hold: NUL, half a surrogate pair."""
+    return on_error(InvalidInputError("A value holds characters or a size that cannot be stored."))
+
+
+def on_nesting(_: RecursionError) -> Response[str]:
+    return on_error(BadRequestError("The body is nested too deeply."))
+
+
+def on_unexpected(error: Exception) -> Response[str]:
+    """500 that tells the log everything and the caller nothing."""
+    logger.exception("unexpected error", exc_info=error)
+    return on_error(QuoteKitError())
+
+
+def cors_headers(origin: str | None) -> dict[str, str]:
+    """What a browser needs to let its page read the answer, errors too.
+
+    Preflights never come here: API Gateway answers them from the template."""
+    allowed = api_settings().cors_origins
+    if origin is None or not ("*" in allowed or origin in allowed):
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "ETag,Idempotency-Replayed,Location,Retry-After,X-Request-Id",
+        "Vary": "Origin",
+    }
+
+
+def text_body(event: Mapping[str, Any]) -> str:
+    """The body as text, whatever way API Gateway carried it."""
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body
+    try:
+        return base64.b64decode(body, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise BadRequestError("The body is not UTF-8 text.") from error

@@ -1,0 +1,74 @@
+"""Who did what: rows that are added and never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from quotekit.database import Connection
+from quotekit.identifiers import new_id
+
+RECORD: Final = """
+insert into app.audit_events (id, action, object_id, details)
+values (%(id)s, %(action)s, %(object_id)s, %(details)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `actor_id` is null when no person did it."""
+
+    id: UUID
+    actor_id: UUID | None
+    action: str
+    details: Mapping[str, Any]
+    occurred_at: datetime
+
+
+def record(
+    connection: Connection, action: str, object_id: UUID, details: Mapping[str, Any] | None = None
+) -> None:
+    """Write an event in the caller's transaction; `action` is `thing.verb` in the past tense."""
+    values = {"id": new_id(), "action": action, "object_id": object_id, "details": Jsonb(details or {})}
+    connection.execute(RECORD, values)
+
+
+RECORD_FOR: Final = """
+insert into app.audit_events (id, account_id, actor_id, action, object_id, details)
+values (%(id)s, %(account_id)s, null, %(action)s, %(object_id)s, %(details)s)
+"""
+
+
+def record_for(
+    connection: Connection,
+    account_id: UUID,
+    action: str,
+    object_id: UUID,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what the house itself did to an account; for transactions of the service."""
+    values = {
+        "id": new_id(),
+        "account_id": account_id,
+        "action": action,
+        "object_id": object_id,
+        "details": Jsonb(details or {}),
+    }
+    connection.execute(RECORD_FOR, values)
+
+
+HISTORY: Final = """
+select id, actor_id, action, details, occurred_at
+from app.audit_events
+where account_id = (select auth.account_id()) and object_id = %(object_id)s
+order by occurred_at, id
+"""
+
+
+def history(connection: Connection, object_id: UUID) -> list[Event]:
+    with connection.cursor(row_factory=class_row(Event)) as cursor:
+        return cursor.execute(HISTORY, {"object_id": object_id}).fetchall()

@@ -1,0 +1,1 @@
+"""Mails: what was to be said to whom, and what became of it."""

@@ -1,0 +1,102 @@
+"""The steps of a quote's life in PostgreSQL, which refuses every step that is not one."""
+
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from quotekit.database import Connection
+from quotekit.errors import ConflictError, QuotaExceededError
+from quotekit.identifiers import new_id
+from quotekit.quotes.model import Status
+from quotekit.quotes.repository import Found
+
+FREEZE: Final = """
+update app.quote_versions
+set frozen_at = now(), valid_until = %(valid_until)s
+where account_id = (select auth.account_id()) and id = %(version_id)s
+"""
+MARK_SENT: Final = """
+update app.quotes
+set status = 'sent', version = version + 1, expires_at = %(expires_at)s
+where account_id = (select auth.account_id()) and id = %(id)s
+"""
+
+
+def send(connection: Connection, found: Found, valid_until: date, expires_at: datetime) -> None:
+    """Freeze a locked draft; the database takes quota and number.
+
+    Raises QuotaExceededError or ConflictError."""
+    values = {"id": found.quote.id, "expires_at": expires_at}
+    try:
+        connection.execute(FREEZE, {"version_id": found.version_id, "valid_until": valid_until})
+        connection.execute(MARK_SENT, values)
+    except psycopg.DatabaseError as error:
+        raise translated(error) from error
+
+
+def translated(error: psycopg.DatabaseError) -> Exception:
+    """The house's error for what a trigger refused; any other error as it is."""
+    message, limit = error.diag.message_primary, error.diag.message_detail
+    match error.sqlstate:
+        case "QK402":
+            return QuotaExceededError(message, [{"field": "plan", "message": f"limit {limit}"}])
+        case "QK409":
+            return ConflictError(message)
+    return error
+
+
+CHANGE_STATUS: Final = """
+update app.quotes
+set status = %(status)s, version = version + 1, decision_note = coalesce(%(note)s, decision_note),
+    decided_at = case when %(status)s in ('accepted', 'declined') then now() else decided_at end,
+    converted_at = case when %(status)s = 'converted' then now() else converted_at end
+where account_id = (select auth.account_id()) and id = %(id)s
+"""
+
+
+def change_status(
+    connection: Connection, quote_id: UUID, status: Status, note: str | None = None
+) -> None:
+    """Move a locked quote on. Raises ConflictError where the database does not allow the step."""
+    values = {"id": quote_id, "status": status, "note": note}
+    try:
+        connection.execute(CHANGE_STATUS, values)
+    except psycopg.DatabaseError as error:
+        raise translated(error) from error
+
+
+INSERT_LINK: Final = """
+insert into app.quote_links (id, quote_id, token_hash, expires_at)
+values (%(id)s, %(quote_id)s, %(token_hash)s, %(expires_at)s)
+"""
+
+
+def insert_link(
+    connection: Connection, quote_id: UUID, token_hash: bytes, expires_at: datetime
+) -> None:
+    values = {
+        "id": new_id(),
+        "quote_id": quote_id,
+        "token_hash": token_hash,
+        "expires_at": expires_at,
+    }
+    connection.execute(INSERT_LINK, values)
+
+
+EXPIRE: Final = """
+with due as (
+    select id from app.quotes
+    where status in ('sent', 'viewed') and expires_at <= %(now)s
+    order by expires_at limit %(limit)s for update skip locked
+)
+update app.quotes as quote set status = 'expired', version = version + 1
+from due where quote.id = due.id
+returning quote.account_id, quote.id
+"""
+
+
+def expire(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Expire what is due in all accounts, for the service: account and quote of each."""
+    return connection.execute(EXPIRE, {"now": now, "limit": limit}).fetchall()

@@ -1,0 +1,186 @@
+"""A quote as a PDF: composed from its version, printed once, kept under the hash of what was printed."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from psycopg.rows import class_row
+from pydantic_core import to_jsonable_python
+
+from quotekit.database import Connection
+from quotekit.identifiers import new_id
+from quotekit.quotes import basis, document
+from quotekit.quotes.basis import Company
+from quotekit.quotes.document import Pdf, QuoteDocument
+from quotekit.quotes.pricing import TaxRow
+from quotekit.quotes.repository import Found
+
+DESIGN: Final = "1"  # to be raised when the same quote has to look different from now on
+REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is to be printed, for whom, and its identity."""
+
+    found: Found
+    document: QuoteDocument
+    input_hash: bytes
+
+    @property
+    def key(self) -> str:
+        """The object's name in the documents bucket."""
+        quote, digest = self.found.quote, self.input_hash.hex()
+        return f"accounts/{self.found.account_id}/quotes/{quote.id}/{digest}.pdf"
+
+
+def filename(number: str | None) -> str:
+    """What a person saves it as; never more than letters, digits and dashes."""
+    safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in number or "draft")
+    return f"{safe.strip('-') or 'quote'}.pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A PDF in the documents bucket."""
+
+    id: UUID
+    key: str
+    sha256: str
+    bytes: int
+    pages: int
+
+
+def compose(found: Found, company: Company, *, logo: bytes | None, watermark: bool) -> Sheet:
+    """The document of a quote: nothing of cost or markup can enter it."""
+    quote = found.quote
+    written = quote.sent_at or quote.updated_at
+    zone = ZoneInfo(company.time_zone)
+    paper = QuoteDocument(
+        company=document.Company(
+            name=company.company_name,
+            address=company.address,
+            email=company.email or "",
+            phone=company.phone or "",
+            logo=logo,
+            colour=company.brand_colour,
+        ),
+        client=document.Client(
+            name=quote.client.name,
+            address=quote.client.address or "",
+            email=quote.client.email or "",
+            phone=quote.client.phone or "",
+        ),
+        number=quote.number,
+        issued_on=written.astimezone(zone).date(),
+        valid_until=quote.valid_until,
+        currency=quote.currency,
+        language=quote.language,
+        lines=tuple(
+            document.DocumentLine(
+                name=line.name,
+                description=line.description,
+                unit=line.unit,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                line_total=line.line_total,
+                discount_amount=line.discount_amount,
+                tax_rate=quote.tax_rate if line.tax_rate is None else line.tax_rate,
+                optional=line.optional,
+                selected=line.selected,
+            )
+            for line in quote.line_items
+        ),
+        subtotal=quote.subtotal,
+        discount_amount=quote.discount_amount,
+        tax_inclusive=quote.tax_inclusive,
+        tax_breakdown=tuple(TaxRow(row.rate, row.net, row.tax) for row in quote.tax_breakdown),
+        tax_amount=quote.tax_amount,
+        total=quote.total,
+        deposit_amount=quote.deposit_amount,
+        notes=quote.notes,
+        terms=quote.terms,
+        draft=quote.number is None,
+        watermark=watermark,
+    )
+    return Sheet(found, paper, digest(paper))
+
+
+def digest(paper: QuoteDocument) -> bytes:
+    logo = hashlib.sha256(paper.company.logo or b"").hexdigest()
+    said = asdict(paper) | {"design": DESIGN, "logo": logo}
+    said["company"]["logo"] = None
+    text = json.dumps(to_jsonable_python(said), sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+READY: Final = """
+select id, key, sha256, bytes, pages from app.documents
+where account_id = %(account_id)s and version_id = %(version_id)s and input_hash = %(input_hash)s
+  and status = 'ready'
+"""
+
+
+def printed(connection: Connection, sheet: Sheet) -> Printed | None:
+    """The PDF of exactly this sheet, when it was printed before."""
+    with connection.cursor(row_factory=class_row(Printed)) as cursor:
+        return cursor.execute(READY, identity(sheet)).fetchone()
+
+
+def identity(sheet: Sheet) -> dict[str, object]:
+    return {
+        "account_id": sheet.found.account_id,
+        "quote_id": sheet.found.quote.id,
+        "version_id": sheet.found.version_id,
+        "input_hash": sheet.input_hash,
+        "key": sheet.key,
+    }
+
+
+KEEP: Final = """
+insert into app.documents (id, account_id, quote_id, version_id, input_hash, key, status, sha256, bytes, pages)
+values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'ready', %(sha256)s,
+    %(bytes)s, %(pages)s)
+on conflict (version_id, input_hash) do update
+set status = 'ready', reason = null, key = excluded.key, sha256 = excluded.sha256, bytes = excluded.bytes,
+    pages = excluded.pages
+returning id, key, sha256, bytes, pages
+"""
+
+
+def keep(connection: Connection, sheet: Sheet, pdf: Pdf) -> Printed:
+    """Note a PDF that lies in the bucket, for the service."""
+    measured = {"sha256": pdf.sha256, "bytes": len(pdf.content), "pages": pdf.pages}
+    with connection.cursor(row_factory=class_row(Printed)) as cursor:
+        (kept,) = cursor.execute(KEEP, {"id": new_id(), **identity(sheet), **measured})
+    return kept
+
+
+FAIL: Final = """
+insert into app.documents (id, account_id, quote_id, version_id, input_hash, key, status, reason)
+values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'failed', %(reason)s)
+on conflict (version_id, input_hash) do update set status = 'failed', reason = excluded.reason
+where documents.status <> 'ready'
+"""
+
+
+def note_failure(connection: Connection, sheet: Sheet, reason: str) -> None:
+    """Note that a sheet could not be printed, and why, for the service."""
+    connection.execute(FAIL, {"id": new_id(), **identity(sheet), "reason": reason[:REASON]})
+
+
+LATEST: Final = """
+select id, key, sha256, bytes, pages from app.documents
+where account_id = %(account_id)s and version_id = %(version_id)s and status = 'ready'
+order by created_at desc limit 1
+"""
+
+
+def latest(connection: Connection, account_id: UUID, version_id: UUID) -> Printed | None:
+    """The newest PDF of a version, for the service."""
+    values = {"account_id": account_id, "version_id": version_id}
+    with connection.cursor(row_factory=class_row(Printed)) as cursor:
+        return cursor.execute(LATEST, values).fetchone()
