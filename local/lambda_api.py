@@ -25,18 +25,26 @@ REFUSALS = {
 }
 
 
-def application(runtime: Runtime) -> Starlette:
-    async def invoke(request: Request) -> Response:
+class LambdaApi:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        path = "/2015-03-31/functions/{name:path}/invocations"
+        self.application = Starlette(
+            routes=[Route(path, self.invoke, methods=["POST"])],
+            exception_handlers=dict.fromkeys(REFUSALS, _refuse),
+        )
+
+    async def invoke(self, request: Request) -> Response:
         name, qualifier = _target(request)
         payload = await request.body() or b"{}"
-        match request.headers.get("x-amz-invocation-type", "RequestResponse"):
+        match request.headers.get("x-amz-invocation-type"):
             case "DryRun":
                 return Response(status_code=HTTPStatus.NO_CONTENT)
             case "Event":
-                await runtime.send(name, payload, qualifier=qualifier)
+                await self._runtime.send(name, payload, qualifier=qualifier)
                 return Response(status_code=HTTPStatus.ACCEPTED)
         context = request.headers.get("x-amz-client-context")
-        outcome = await runtime.invoke(
+        outcome = await self._runtime.invoke(
             name,
             payload,
             qualifier=qualifier,
@@ -52,12 +60,6 @@ def application(runtime: Runtime) -> Starlette:
         if request.headers.get("x-amz-log-type") == "Tail":
             headers["x-amz-log-result"] = base64.b64encode(outcome.log[-4096:].encode()).decode()
         return Response(outcome.payload, headers=headers, media_type="application/json")
-
-    path = "/2015-03-31/functions/{name:path}/invocations"
-    return Starlette(
-        routes=[Route(path, invoke, methods=["POST"])],
-        exception_handlers=dict.fromkeys(REFUSALS, _refuse),
-    )
 
 
 def _target(request: Request) -> tuple[str, str]:
