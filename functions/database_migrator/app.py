@@ -1,6 +1,7 @@
 """Invoked by the deploy: brings the schema to the newest migration, from inside the VPC.
 
-Event: `{"command": "up" | "status" | "rollback"}`; "up" when left out."""
+Event: `{"command": "up" | "status" | "rollback"}`; "up" when left out.
+"""
 
 import subprocess
 from pathlib import Path

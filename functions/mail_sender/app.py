@@ -1,4 +1,5 @@
-"""The `mail` queue: one mail at a time to SES, sent once, its fate written where its owner sees it."""
+"""The `mail` queue: one mail at a time to SES, sent once, its fate written where its owner sees
+it."""
 
 from typing import Any, Final
 from uuid import UUID

@@ -60,7 +60,8 @@ def compose(connection: database.Connection, found: repository.Found) -> Sheet:
 
 
 def print_sheet(sheet: Sheet) -> Printed:
-    """Print, store, and note it: killed in between, the next attempt makes the same object again."""
+    """Print, store, and note it: killed in between, the next attempt makes the same object
+    again."""
     pdf = document.render(sheet.document)
     storage.put(storage.documents(), sheet.key, pdf.content, "application/pdf")
     with database.transaction(database.SERVICE) as connection:

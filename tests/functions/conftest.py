@@ -1,4 +1,5 @@
-"""Event in, answer out: a token issuer, API Gateway's and SQS's events, the AWS services in process."""
+"""Event in, answer out: a token issuer, API Gateway's and SQS's events, the AWS services in
+process."""
 
 import json
 import os
@@ -113,7 +114,7 @@ def environment(
 def forget() -> None:
     settings.forget()
     auth.verifier.cache_clear()
-    aws.client.cache_clear()
+    aws.forget()
 
 
 @dataclass

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
-from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestUnsupportedContentType,
@@ -44,6 +43,9 @@ SECURITY_HEADERS: Final = {
 }
 
 
+EXPOSED: Final = "ETag,Idempotency-Replayed,Retry-After,X-Request-Id"
+
+
 class Api(APIGatewayHttpResolver):
     """The Powertools resolver with this house's admission, errors, headers and measurements.
 
@@ -52,50 +54,87 @@ class Api(APIGatewayHttpResolver):
     def __init__(self, *, public: frozenset[str] = frozenset()) -> None:
         super().__init__(enable_validation=True)
         self.public = public
+        self.request_id = ""
         self.not_found(self.on_unknown_route)
-        self.exception_handler(QuoteKitError)(on_error)
-        self.exception_handler(RequestValidationError)(on_invalid_request)
-        self.exception_handler(RequestUnsupportedContentType)(on_unsupported_type)
-        self.exception_handler([DataError, UnicodeEncodeError])(on_unstorable)
-        self.exception_handler(RecursionError)(on_nesting)
-        self.exception_handler(Exception)(on_unexpected)
+        self.exception_handler(QuoteKitError)(self.on_error)
+        self.exception_handler(RequestValidationError)(self.on_invalid_request)
+        self.exception_handler(RequestUnsupportedContentType)(self.on_unsupported_type)
+        self.exception_handler([DataError, UnicodeEncodeError])(self.on_unstorable)
+        self.exception_handler(RecursionError)(self.on_nesting)
+        self.exception_handler(Exception)(self.on_unexpected)
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
         """Answer one API Gateway HTTP API event (payload format 2.0)."""
+        self.request_id = event["requestContext"]["requestId"]
         with performance.measured(event["routeKey"]) as request:
             answer = self.answer(event, context)
             request.failed = answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
-        request_id = event["requestContext"]["requestId"]
-        answer["headers"] |= SECURITY_HEADERS | {"X-Request-Id": request_id}
+        answer["headers"] |= SECURITY_HEADERS | {"X-Request-Id": self.request_id}
         answer["headers"] |= cors_headers(event["headers"].get("origin"))
         return answer
 
     def answer(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
         try:
-            self.admit(event)
+            admitted = self.admit(event)
         except QuoteKitError as error:
-            self.clear_context()
-            response = on_error(error, request_id=event["requestContext"]["requestId"])
-            return {
-                "statusCode": response.status_code,
-                "headers": {"Content-Type": content_types.APPLICATION_JSON, **response.headers},
-                "body": response.body,
-                "isBase64Encoded": False,
-            }
+            refused = self.on_error(error)
+            headers = {"Content-Type": content_types.APPLICATION_JSON, **refused.headers}
+            return {"statusCode": refused.status_code, "headers": headers, "body": refused.body}
+        self.context["principal"] = admitted
         return super().resolve(event, context)
 
-    def admit(self, event: Mapping[str, Any]) -> None:
-        """Let a request in: a body of allowed size that is text, and a caller with a valid token."""
+    def admit(self, event: Mapping[str, Any]) -> auth.Principal | None:
+        """Let in a body of allowed size that is text, from a caller with a valid token."""
         limit = api_settings().body_limit
-        if len(event.get("body") or "") > limit * 4 // 3 or len(text_body(event).encode()) > limit:
+        if len(event.get("body") or "") > limit * 2 or len(text_body(event).encode()) > limit:
             raise PayloadTooLargeError
-        if event["rawPath"] not in self.public:
-            self.append_context(principal=auth.authenticate(event["headers"]))
+        return None if event["rawPath"] in self.public else auth.authenticate(event["headers"])
 
     def on_unknown_route(self, _: RouteNotFoundError) -> Response[str]:
         path = self.current_event.path
         known = any(route.rule.match(path) for route in self._static_routes + self._dynamic_routes)
-        return on_error(MethodNotAllowedError() if known else NotFoundError())
+        return self.on_error(MethodNotAllowedError() if known else NotFoundError())
+
+    def on_error(self, error: QuoteKitError) -> Response[str]:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.exception("request failed", exc_info=error)
+        return self.render(error)
+
+    def render(self, error: QuoteKitError) -> Response[str]:
+        headers: dict[str, str | list[str]] = {}
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        body = {
+            "code": error.code,
+            "message": error.message,
+            "details": list(error.details),
+            "request_id": self.request_id,
+        }
+        return json_response(error.status, to_json(body).decode(), headers)
+
+    def on_invalid_request(self, error: RequestValidationError) -> Response[str]:
+        """422 that names each field; 400 when the body is no JSON at all."""
+        found = error.errors()
+        if any(item["type"] == "json_invalid" for item in found):
+            return self.on_error(BadRequestError("The body is not valid JSON."))
+        return self.on_error(InvalidInputError(details=explained(found)))
+
+    def on_unsupported_type(self, _: RequestUnsupportedContentType) -> Response[str]:
+        return self.on_error(UnsupportedMediaTypeError())
+
+    def on_unstorable(self, _: Exception) -> Response[str]:
+        """422 for text no database can hold: NUL, half a surrogate pair."""
+        return self.on_error(InvalidInputError("A value holds what cannot be stored."))
+
+    def on_nesting(self, _: RecursionError) -> Response[str]:
+        return self.on_error(BadRequestError("The body is nested too deeply."))
+
+    def on_unexpected(self, error: Exception) -> Response[str]:
+        """500 that tells the log everything and the caller nothing."""
+        logger.exception("unexpected error", exc_info=error)
+        return self.render(QuoteKitError())
 
 
 def caller(app: Api) -> auth.Principal:
@@ -155,7 +194,8 @@ def json_response(
 
 
 def expected_version(app: Api, in_body: int | None) -> int:
-    """The version a change was made from: `version` in the body or If-Match. 422 when neither is there."""
+    """The version a change was made from: `version` in the body or If-Match. 422 when neither is
+    there."""
     given = app.current_event.headers.get("if-match", "").removeprefix("W/").strip('"')
     if in_body is None and not given.isdecimal():
         raise InvalidInputError(
@@ -164,31 +204,6 @@ def expected_version(app: Api, in_body: int | None) -> int:
     if in_body is not None and given.isdecimal() and int(given) != in_body:
         raise BadRequestError("If-Match and version differ.")
     return int(given) if in_body is None else in_body
-
-
-def on_error(error: QuoteKitError, *, request_id: str | None = None) -> Response[str]:
-    headers: dict[str, str | list[str]] = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.exception("request failed", exc_info=error)
-    body = {
-        "code": error.code,
-        "message": error.message,
-        "details": list(error.details),
-        "request_id": request_id or Router.current_event.request_context.request_id,
-    }
-    return json_response(error.status, to_json(body).decode(), headers)
-
-
-def on_invalid_request(error: RequestValidationError) -> Response[str]:
-    """422 that names each field; 400 when the body is no JSON at all."""
-    found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        return on_error(BadRequestError("The body is not valid JSON."))
-    return on_error(InvalidInputError(details=explained(found)))
 
 
 def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of dictionaries
@@ -202,35 +217,17 @@ def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of d
     ]
 
 
-def on_unsupported_type(_: RequestUnsupportedContentType) -> Response[str]:
-    return on_error(UnsupportedMediaTypeError())
-
-
-def on_unstorable(_: Exception) -> Response[str]:
-    """422 for text no database can hold: NUL, half a surrogate pair."""
-    return on_error(InvalidInputError("A value holds characters or a size that cannot be stored."))
-
-
-def on_nesting(_: RecursionError) -> Response[str]:
-    return on_error(BadRequestError("The body is nested too deeply."))
-
-
-def on_unexpected(error: Exception) -> Response[str]:
-    """500 that tells the log everything and the caller nothing."""
-    logger.exception("unexpected error", exc_info=error)
-    return on_error(QuoteKitError())
-
-
 def cors_headers(origin: str | None) -> dict[str, str]:
     """What a browser needs to let its page read the answer, errors too.
 
-    Preflights never come here: API Gateway answers them from the template."""
+    Preflights never come here: API Gateway answers them from the template.
+    """
     allowed = api_settings().cors_origins
     if origin is None or not ("*" in allowed or origin in allowed):
         return {}
     return {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "ETag,Idempotency-Replayed,Location,Retry-After,X-Request-Id",
+        "Access-Control-Expose-Headers": EXPOSED,
         "Vary": "Origin",
     }
 

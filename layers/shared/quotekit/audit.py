@@ -33,7 +33,12 @@ def record(
     connection: Connection, action: str, object_id: UUID, details: Mapping[str, Any] | None = None
 ) -> None:
     """Write an event in the caller's transaction; `action` is `thing.verb` in the past tense."""
-    values = {"id": new_id(), "action": action, "object_id": object_id, "details": Jsonb(details or {})}
+    values = {
+        "id": new_id(),
+        "action": action,
+        "object_id": object_id,
+        "details": Jsonb(details or {}),
+    }
     connection.execute(RECORD, values)
 
 

@@ -1,8 +1,11 @@
 """Who is calling: bearer tokens verified by the rules of RFC 8725 against the issuer's JWKS.
 
-Only RS256 and ES256 are accepted, only with the key the issuer publishes under the token's `kid`, and
-only with our issuer, our audience, an expiry and a subject. What a person may do is not taken from the
-token: roles are rows (`app.user_roles`), read where they are needed, and a withdrawn token (`jti`) is
+Only RS256 and ES256 are accepted, only with the key the issuer publishes under the token's `kid`,
+and
+only with our issuer, our audience, an expiry and a subject. What a person may do is not taken from
+the
+token: roles are rows (`app.user_roles`), read where they are needed, and a withdrawn token (`jti`)
+is
 refused by the database in the round trip that opens the transaction.
 """
 
@@ -51,7 +54,8 @@ def verifier() -> "Verifier":
 def authenticate(headers: Mapping[str, str]) -> Principal:
     """The caller of a request, from its `authorization` header (names in lower case).
 
-    Raises UnauthorizedError, or ServiceUnavailableError when no key can be had from the issuer."""
+    Raises UnauthorizedError, or ServiceUnavailableError when no key can be had from the issuer.
+    """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnauthorizedError
@@ -122,7 +126,8 @@ class Verifier:
         return claims
 
     def key(self, kid: object) -> "PyJWK":
-        """The issuer's key of that name; an unknown name asks the issuer again, not for every forger."""
+        """The issuer's key of that name; an unknown name asks the issuer again, not for every
+        forger."""
         age = time.time() - self.fetched_at
         known = isinstance(kid, str) and kid in self.keys
         if age > (self.settings.jwks_ttl if known else REFETCH_AFTER):
@@ -135,7 +140,9 @@ class Verifier:
         from jwt import PyJWKSet, PyJWTError  # noqa: PLC0415
 
         try:
-            with urllib.request.urlopen(self.settings.jwks_url, timeout=self.settings.jwks_timeout) as response:
+            with urllib.request.urlopen(
+                self.settings.jwks_url, timeout=self.settings.jwks_timeout
+            ) as response:
                 keys = PyJWKSet.from_dict(json.load(response)).keys
         except (OSError, ValueError, PyJWTError, urllib.error.URLError) as error:
             if not self.keys:

@@ -1,17 +1,33 @@
-"""Clients of AWS services. boto3 takes a quarter of a second to import, so it waits for its first use."""
+"""Clients of AWS services. boto3 takes a quarter of a second to import, so it waits for its first
+use."""
 
-from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, Final
+
+_clients: Final[dict[str, Any]] = {}
+_making: Final = Lock()  # boto3's default session must not make two clients at once
 
 
-@cache
 def client(service: str) -> Any:  # noqa: ANN401 - each caller names the type it gets
     """The one client of a service, with short timeouts and standard retries."""
+    if service not in _clients:
+        with _making:
+            if service not in _clients:
+                _clients[service] = _make(service)
+    return _clients[service]
+
+
+def _make(service: str) -> Any:  # noqa: ANN401
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    retries = {"mode": "standard", "max_attempts": 3}
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        config=Config(connect_timeout=2, read_timeout=10, retries=retries),  # type: ignore[arg-type]
+    config = Config(
+        connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}
     )
+    make: Any = boto3.client  # its overloads want a literal
+    return make(service, config=config)
+
+
+def forget() -> None:
+    """Make the clients anew, from the environment as it is then."""
+    _clients.clear()

@@ -184,7 +184,10 @@ class Connection(psycopg.Connection[TupleRow]):
     def round_trip(self, timeout: float) -> None:
         """Ask the server for nothing, to see whether it answers."""
         self.pgconn.send_query(b"")
-        self.wait(generators.execute(self.pgconn), timeout=timeout)
+        results = self.wait(generators.execute(self.pgconn), timeout=timeout)
+        # A server that said goodbye meanwhile left that in front of the answer.
+        if [result.status for result in results] != [ExecStatus.EMPTY_QUERY] or not self.at_rest:
+            raise psycopg.OperationalError("the connection does not answer as it should")
 
     def wait[R](self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         started = time.perf_counter()

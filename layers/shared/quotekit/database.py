@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from quotekit import settings
 from quotekit.connection import Actor, Connection, Cursor, milliseconds
@@ -103,7 +103,7 @@ def _address(secret: Mapping[str, Any]) -> str:
 def _dial(address: str, configured: settings.DatabaseSettings) -> Connection:
     silence = max(1, round(configured.network_timeout))
     connection = Connection.connect(
-        address,
+        _checked(address),
         autocommit=True,
         cursor_factory=Cursor,
         prepare_threshold=configured.prepare_threshold,
@@ -115,3 +115,13 @@ def _dial(address: str, configured: settings.DatabaseSettings) -> Connection:
     )
     connection.prepare(configured)
     return connection
+
+
+def _checked(address: str) -> str:
+    try:
+        conninfo_to_dict(address)
+    except psycopg.ProgrammingError:
+        pass  # not chained: the error would carry the address, with its password
+    else:
+        return address
+    raise settings.SettingsError("the address of the database is not one of PostgreSQL")

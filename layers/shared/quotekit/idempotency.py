@@ -1,4 +1,5 @@
-"""An `Idempotency-Key` makes a POST safe to repeat: its answer is kept in the transaction that earned it.
+"""An `Idempotency-Key` makes a POST safe to repeat: its answer is kept in the transaction that
+earned it.
 
 Same key and same request: the kept answer. Same key, another request: 409. Still running: 409 with
 Retry-After. A request that failed keeps nothing, so it may be tried again. Keys live 24 hours.
@@ -51,14 +52,15 @@ def _bad_key() -> InvalidInputError:
     return invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters")
 
 
-# The lock is held to the end of the transaction, so whoever does not get it has found a twin at work.
+# The lock lasts as long as the transaction: whoever does not get it has found a twin at work.
 RECALL: Final = """
 select not pg_try_advisory_xact_lock(
            hashtextextended((select auth.account_id())::text || ' ' || %(key)s, 0)) as running,
        kept.request_hash, kept.status, kept.body
 from (select 1) as one
 left join app.idempotency_keys as kept
-    on kept.account_id = (select auth.account_id()) and kept.key = %(key)s and kept.expires_at > now()
+    on kept.account_id = (select auth.account_id()) and kept.key = %(key)s
+    and kept.expires_at > now()
 """
 
 
@@ -88,7 +90,8 @@ where account_id = (select auth.account_id()) and key = %(key)s and expires_at <
 
 
 def keep(connection: Connection, request: Request, answer: Answer) -> None:
-    """Keep the answer. Raises StillRunningError when a twin finished between our look and our lock."""
+    """Keep the answer. Raises StillRunningError when a twin finished between our look and our
+    lock."""
     values = {
         "key": request.key,
         "digest": request.digest,

@@ -26,7 +26,7 @@ class MailDelayedError(Exception):
     """SES did not take the message this time."""
 
 
-def compose(  # noqa: PLR0913
+def compose(
     *,
     sender_name: str,
     reply_to: str | None,

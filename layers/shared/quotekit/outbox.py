@@ -1,4 +1,5 @@
-"""Messages promised by a transaction: written in it, sent after it, again until the queue has them."""
+"""Messages promised by a transaction: written in it, sent after it, again until the queue has
+them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ def release(connection: Connection, outbox_id: UUID) -> list[Promise]:
 DUE: Final = """
 update app.outbox as outbox
 set attempts = outbox.attempts + 1,
-    due_at = now() + least(interval '1 hour', interval '10 seconds' * power(2, least(outbox.attempts, 12)))
+    due_at = now() + least(interval '1 hour', interval '10 seconds' * power(2,
+    least(outbox.attempts, 12)))
 from (
     select id from app.outbox
     where sent_at is null and due_at <= now() - interval '5 seconds'
@@ -83,7 +85,9 @@ PATIENCE: Final = "15 minutes"
 def take_due(connection: Connection, limit: int) -> list[Promise]:
     """Messages nobody delivered, for the service; each is left alone for a while after this look.
 
-    What waits for another's work longer than a quarter of an hour goes without it: the other is dead."""
+    What waits for another's work longer than a quarter of an hour goes without it: the other is
+    dead.
+    """
     with connection.cursor(row_factory=class_row(Promise)) as cursor:
         return cursor.execute(DUE, {"limit": limit, "patience": PATIENCE}).fetchall()
 
@@ -96,7 +100,8 @@ update app.outbox set sent_at = now(), blocked_by = null where id = any(%(ids)s)
 def deliver(promises: Sequence[Promise]) -> int:
     """Put promised messages on their queues and note it; how many went.
 
-    Call it after the commit. What the queue refuses stays for the sweeper."""
+    Call it after the commit. What the queue refuses stays for the sweeper.
+    """
     sent = [
         item.id
         for topic in sorted({item.topic for item in promises})

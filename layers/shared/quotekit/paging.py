@@ -1,4 +1,5 @@
-"""Keyset paging: a cursor is the last row's place in the order, so a page costs the same at any depth."""
+"""Keyset paging: a cursor is the last row's place in the order, so a page costs the same at any
+depth."""
 
 import base64
 import binascii

@@ -13,6 +13,7 @@ from random import uniform
 from threading import Condition
 
 import psycopg
+from psycopg.errors import ConnectionTimeout
 
 from quotekit.connection import Connection
 from quotekit.errors import DatabaseUnavailableError
@@ -170,7 +171,7 @@ class Pool:
         except psycopg.Error:
             self._counts.checks_failed += 1
             return False
-        return connection.at_rest
+        return True
 
     def _open(self, deadline: float) -> Connection:
         """Use the right to open a connection, or hand it back."""
@@ -193,8 +194,9 @@ class Pool:
                 return self._connected()
             except psycopg.OperationalError as error:
                 self._counts.connects_failed += 1
+                silent = isinstance(error, ConnectionTimeout)
                 late = time.monotonic() + pause > deadline
-                if late or attempt == self.settings.connect_attempts:
+                if silent or late or attempt == self.settings.connect_attempts:
                     self._failures += 1
                     self._down_until = time.time() + self._pause(self._failures)
                     raise DatabaseUnavailableError from error
@@ -213,7 +215,7 @@ class Pool:
 
     def _pause(self, attempt: int) -> float:
         settings = self.settings
-        most = min(settings.backoff_longest, settings.backoff_first * 2 ** (attempt - 1))
+        most = min(settings.backoff_longest, settings.backoff_first * 2.0 ** min(attempt - 1, 30))
         return uniform(0, most)  # noqa: S311 jitter is no secret
 
     def _fit(self, connection: Connection) -> bool:

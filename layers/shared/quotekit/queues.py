@@ -1,6 +1,7 @@
 """Messages to SQS, and the parts of a consumer that every queue shares.
 
-A message above the limit of SQS travels by claim check: its body goes to S3, and the message carries
+A message above the limit of SQS travels by claim check: its body goes to S3, and the message
+carries
 the key. Delivery is at least once, so a consumer's effect has to be idempotent.
 """
 
@@ -52,7 +53,7 @@ def _send_batch(queue_url: str, bodies: Mapping[str, str]) -> list[str]:
 
 def _batches(bodies: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """At most ten messages and LARGEST_MESSAGE bytes together."""
-    for names in batched(bodies, MOST_IN_A_BATCH):
+    for names in batched(bodies, MOST_IN_A_BATCH, strict=False):
         batch: list[str] = []
         size = 0
         for name in names:

@@ -12,9 +12,11 @@ from quotekit.identifiers import new_id
 from quotekit.mails.model import Mail, NewMail
 
 INSERT: Final = """
-insert into app.mails (id, quote_id, version_id, recipient, reply_to, sender_name, subject, text_body,
+insert into app.mails (id, quote_id, version_id, recipient, reply_to, sender_name, subject,
+    text_body,
     html_body, attachment_name)
-values (%(id)s, %(quote_id)s, %(version_id)s, %(recipient)s, %(reply_to)s, %(sender_name)s, %(subject)s,
+values (%(id)s, %(quote_id)s, %(version_id)s, %(recipient)s, %(reply_to)s, %(sender_name)s,
+    %(subject)s,
     %(text_body)s, %(html_body)s, %(attachment_name)s)
 """
 
@@ -54,7 +56,8 @@ def lease(connection: Connection, account_id: UUID, mail_id: UUID, *, seconds: i
 
 MARK_SENT: Final = """
 update app.mails
-set status = 'sent', sent_at = now(), leased_until = null, reason = null, provider_id = %(provider_id)s,
+set status = 'sent', sent_at = now(), leased_until = null, reason = null, provider_id =
+    %(provider_id)s,
     attachment = %(attachment)s
 where id = %(id)s
 """
@@ -67,7 +70,8 @@ def mark_sent(connection: Connection, mail_id: UUID, provider_id: str, attachmen
 
 GIVE_BACK: Final = """
 update app.mails
-set status = case when %(final)s then 'failed' else status end, leased_until = null, reason = %(reason)s
+set status = case when %(final)s then 'failed' else status end, leased_until = null, reason =
+    %(reason)s
 where id = %(id)s and status = 'queued'
 """
 

@@ -53,7 +53,8 @@ where account_id = (select auth.account_id()) and id = %(id)s
 
 
 def recipient(connection: Connection, client_id: UUID) -> Recipient:
-    """The client as a quote names him. Raises InvalidInputError when the account has no such one."""
+    """The client as a quote names him. Raises InvalidInputError when the account has no such
+    one."""
     with connection.cursor(row_factory=class_row(Recipient)) as cursor:
         found = cursor.execute(CLIENT, {"id": client_id}).fetchone()
     if found is None:

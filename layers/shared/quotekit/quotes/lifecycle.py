@@ -27,7 +27,8 @@ where account_id = (select auth.account_id()) and id = %(id)s
 def send(connection: Connection, found: Found, valid_until: date, expires_at: datetime) -> None:
     """Freeze a locked draft; the database takes quota and number.
 
-    Raises QuotaExceededError or ConflictError."""
+    Raises QuotaExceededError or ConflictError.
+    """
     values = {"id": found.quote.id, "expires_at": expires_at}
     try:
         connection.execute(FREEZE, {"version_id": found.version_id, "valid_until": valid_until})

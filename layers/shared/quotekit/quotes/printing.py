@@ -1,4 +1,5 @@
-"""A quote as a PDF: composed from its version, printed once, kept under the hash of what was printed."""
+"""A quote as a PDF: composed from its version, printed once, kept under the hash of what was
+printed."""
 
 import hashlib
 import json
@@ -12,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
-from quotekit.quotes import basis, document
+from quotekit.quotes import document
 from quotekit.quotes.basis import Company
 from quotekit.quotes.document import Pdf, QuoteDocument
 from quotekit.quotes.pricing import TaxRow
@@ -141,11 +142,14 @@ def identity(sheet: Sheet) -> dict[str, object]:
 
 
 KEEP: Final = """
-insert into app.documents (id, account_id, quote_id, version_id, input_hash, key, status, sha256, bytes, pages)
-values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'ready', %(sha256)s,
+insert into app.documents (id, account_id, quote_id, version_id, input_hash, key, status, sha256,
+    bytes, pages)
+values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'ready',
+    %(sha256)s,
     %(bytes)s, %(pages)s)
 on conflict (version_id, input_hash) do update
-set status = 'ready', reason = null, key = excluded.key, sha256 = excluded.sha256, bytes = excluded.bytes,
+set status = 'ready', reason = null, key = excluded.key, sha256 = excluded.sha256, bytes =
+    excluded.bytes,
     pages = excluded.pages
 returning id, key, sha256, bytes, pages
 """
@@ -161,7 +165,8 @@ def keep(connection: Connection, sheet: Sheet, pdf: Pdf) -> Printed:
 
 FAIL: Final = """
 insert into app.documents (id, account_id, quote_id, version_id, input_hash, key, status, reason)
-values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'failed', %(reason)s)
+values (%(id)s, %(account_id)s, %(quote_id)s, %(version_id)s, %(input_hash)s, %(key)s, 'failed',
+    %(reason)s)
 on conflict (version_id, input_hash) do update set status = 'failed', reason = excluded.reason
 where documents.status <> 'ready'
 """

@@ -23,18 +23,23 @@ VERSION_COLUMNS: Final[LiteralString] = """client_name, client_email, client_pho
     discount_value, deposit_type, deposit_value, notes, terms, valid_until, subtotal, markup_amount,
     discount_amount, tax_amount, tax_breakdown, total, deposit_amount"""
 VERSION_VALUES: Final[LiteralString] = """%(client_name)s, %(client_email)s, %(client_phone)s,
-    %(client_address)s, %(currency)s, %(language)s, %(tax_rate)s, %(tax_inclusive)s, %(tax_rounding)s,
+    %(client_address)s, %(currency)s, %(language)s, %(tax_rate)s, %(tax_inclusive)s,
+    %(tax_rounding)s,
     %(markup_rate)s, %(discount_type)s, %(discount_value)s, %(deposit_type)s, %(deposit_value)s,
     %(notes)s, %(terms)s, %(valid_until)s, %(subtotal)s, %(markup_amount)s, %(discount_amount)s,
     %(tax_amount)s, %(tax_breakdown)s, %(total)s, %(deposit_amount)s"""
 INSERT_LINES: Final[LiteralString] = """
-insert into app.quote_lines (version_id, position, item_id, name, description, unit, quantity, unit_cost,
+insert into app.quote_lines (version_id, position, item_id, name, description, unit, quantity,
+    unit_cost,
     tax_rate, discount_type, discount_value, optional, selected, unit_price, gross, discount_amount,
     line_total, net, tax_amount)
-select %(version_id)s, line.position, line.item_id, line.name, line.description, line.unit, line.quantity,
-    line.unit_cost, line.tax_rate, line.discount_type, line.discount_value, line.optional, line.selected,
+select %(version_id)s, line.position, line.item_id, line.name, line.description, line.unit,
+    line.quantity,
+    line.unit_cost, line.tax_rate, line.discount_type, line.discount_value, line.optional,
+    line.selected,
     line.unit_price, line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount
-from jsonb_to_recordset(%(lines)s) as line (position smallint, item_id uuid, name text, description text,
+from jsonb_to_recordset(%(lines)s) as line (position smallint, item_id uuid, name text, description
+    text,
     unit text, quantity numeric, unit_cost numeric, tax_rate numeric, discount_type text,
     discount_value numeric, optional boolean, selected boolean, unit_price numeric, gross numeric,
     discount_amount numeric, line_total numeric, net numeric, tax_amount numeric)
@@ -44,7 +49,7 @@ INSERT: Final[LiteralString] = (
 with quote as (
     insert into app.quotes (id, client_id, is_template, template_name, title)
     values (%(id)s, %(client_id)s, %(is_template)s, %(template_name)s, %(title)s)
-    returning created_at, updated_at
+    returning created_at
 ), version as (
     insert into app.quote_versions (id, quote_id, """
     + VERSION_COLUMNS
@@ -55,7 +60,7 @@ with quote as (
 ), lines as ("""
     + INSERT_LINES
     + """)
-select created_at, updated_at from quote
+select created_at from quote
 """
 )
 
@@ -77,10 +82,10 @@ def insert(
         **_content(draft, lines, totals),
     }
     try:
-        row = connection.execute(INSERT, values).fetchone()
+        (created_at,) = connection.execute(INSERT, values).fetchone() or ()
     except ForeignKeyViolation as error:
         raise _unknown_reference(error) from error
-    return quote_id, row[0] if row else datetime.min
+    return quote_id, created_at
 
 
 def _unknown_reference(error: ForeignKeyViolation) -> Exception:
@@ -207,7 +212,8 @@ select quote.id, quote.account_id, quote.number, quote.version, quote.revision, 
      order by mail.created_at desc limit 1) as delivery
 from app.quotes as quote
 join app.quote_versions as said
-    on said.account_id = quote.account_id and said.quote_id = quote.id and said.revision = quote.revision
+    on said.account_id = quote.account_id and said.quote_id = quote.id and said.revision =
+    quote.revision
 """
 GET: Final[LiteralString] = (
     SELECT + "where quote.account_id = (select auth.account_id()) and quote.id = %(id)s"

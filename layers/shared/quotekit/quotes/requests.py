@@ -74,7 +74,8 @@ class ClientDetails(Body):
 
 
 class QuoteFields(Body):
-    """Everything that may be said; what is left out keeps its value, or gets the account's default."""
+    """Everything that may be said; what is left out keeps its value, or gets the account's
+    default."""
 
     client_id: UUID | None = None
     client: ClientDetails | None = None

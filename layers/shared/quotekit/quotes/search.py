@@ -18,11 +18,13 @@ type Order = Literal["-created_at", "created_at", "-total", "total"]
 
 SUMMARIES: Final[LiteralString] = """
 select quote.id, quote.number, quote.version, quote.status, quote.is_template, quote.template_name,
-    quote.client_id, said.client_name, said.currency, said.total, said.valid_until, quote.created_at,
+    quote.client_id, said.client_name, said.currency, said.total, said.valid_until,
+    quote.created_at,
     quote.updated_at, quote.sent_at
 from app.quotes as quote
 join app.quote_versions as said
-    on said.account_id = quote.account_id and said.quote_id = quote.id and said.revision = quote.revision
+    on said.account_id = quote.account_id and said.quote_id = quote.id and said.revision =
+    quote.revision
 where quote.account_id = (select auth.account_id()) and quote.is_template = %(is_template)s
   and (%(status)s::text is null or quote.status = %(status)s)
   and (%(client_id)s::uuid is null or quote.client_id = %(client_id)s)
@@ -63,4 +65,6 @@ def list_quotes(
     with connection.cursor(row_factory=class_row(Summary)) as rows:
         found = rows.execute(SUMMARIES + ORDERS[order], values).fetchall()
     shown = [replace(row, total=money_of(row.currency)(row.total)) for row in found]
-    return paging.page(shown, limit, lambda row: (row.total if by_total else row.created_at, row.id))
+    return paging.page(
+        shown, limit, lambda row: (row.total if by_total else row.created_at, row.id)
+    )

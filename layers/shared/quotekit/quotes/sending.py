@@ -1,4 +1,5 @@
-"""Sending a quote: quota, number, frozen version, link, PDF and mail, in one transaction or not at all."""
+"""Sending a quote: quota, number, frozen version, link, PDF and mail, in one transaction or not at
+all."""
 
 import hashlib
 import secrets

@@ -202,7 +202,8 @@ def draft_of(quote: Quote) -> Draft:
 def change_quote(
     connection: Connection, quote_id: UUID, body: QuoteChange, *, version: int
 ) -> Quote:
-    """Change a draft. Raises StaleVersionError when it is not the version the change was made from."""
+    """Change a draft. Raises StaleVersionError when it is not the version the change was made
+    from."""
     found = repository.get(connection, quote_id, lock=True)
     require_draft(found.quote)
     if found.quote.version != version:
@@ -254,7 +255,8 @@ class Validity:
 
 
 def validity(quote: Quote, company: Company, now: datetime) -> Validity:
-    """Through which day a quote sent now holds; it expires when that day ends at the account's place."""
+    """Through which day a quote sent now holds; it expires when that day ends at the account's
+    place."""
     zone = ZoneInfo(company.time_zone)
     today = now.astimezone(zone).date()
     until = quote.valid_until or today + timedelta(days=company.valid_days)
