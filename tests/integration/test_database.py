@@ -27,6 +27,7 @@ from quotekit.errors import DatabaseUnavailableError
 ALICE_ID = UUID("01900000-0000-7000-8000-00000000000a")
 ALICE = Actor("authenticated", {"sub": ALICE_ID, "note": "é'\\\"\n☃"})
 BOB = Actor("authenticated", {"sub": "01900000-0000-7000-8000-00000000000b"})
+NOBODY = Actor("nobody", {})  # type: ignore[arg-type]
 NOTES = """
 create table public.notes (
     account_id uuid not null default auth.account_id(),
@@ -250,7 +251,8 @@ def test_reading_stays_read_only_and_restricted(notes, escape):
             connection.execute(escape)
         with pytest.raises(ReadOnlySqlTransaction):
             connection.execute(INSERT, {"text": "no"})
-        assert connection.execute(WHO).fetchone()[0] == "authenticated"
+        ((role, *_),) = connection.execute(WHO)
+        assert role == "authenticated"
 
 
 def test_an_error_of_the_first_statement_is_of_its_own_class(notes):
@@ -286,7 +288,7 @@ def test_a_first_statement_that_cannot_run_leaves_a_pool_that_works(
 
 @pytest.mark.parametrize("open_block", [transaction, reading])
 def test_a_role_that_does_not_exist_is_an_error_before_the_statement_runs(notes, open_block):
-    with pytest.raises(InvalidParameterValue), open_block(Actor("nobody", {})) as connection:
+    with pytest.raises(InvalidParameterValue), open_block(NOBODY) as connection:
         connection.execute("select pg_sleep(60)")
 
     assert texts(ALICE) == []

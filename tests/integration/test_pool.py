@@ -61,6 +61,8 @@ class Child:
 
     def ask(self, kind: str = "reading") -> str:
         """The process id of the server's backend, or an error."""
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(f"{kind}\n")
         self.process.stdin.flush()
         return self.process.stdout.readline().strip()
@@ -204,12 +206,12 @@ class Refusing:
     """A database that refuses every connection, and remembers when it was asked."""
 
     def __init__(self, monkeypatch, **values):
-        self.pauses = []
+        self.pauses: list[float] = []
         self.asked = 0
         self.clock = 1_800_000_000.0
         monkeypatch.setattr(time, "sleep", self.pauses.append)
         monkeypatch.setattr(time, "time", lambda: self.clock)
-        self.pool = Pool(DatabaseSettings(url="postgresql://", **values), self.refuse)
+        self.pool = Pool(DatabaseSettings(secret="unused", **values), self.refuse)
 
     def refuse(self):
         self.asked += 1
@@ -351,7 +353,7 @@ def test_a_slow_query_is_no_slow_path(database):
 
 def test_errors_lower_the_health_score_until_the_connection_is_replaced(database, configure):
     configure(statement_timeout=0.001)
-    scores = []
+    scores: list[int] = []
     while databases.statistics().discarded == 0:
         with pytest.raises(QueryCanceled), reading(SERVICE) as connection:
             connection.execute("select pg_sleep(1)")
