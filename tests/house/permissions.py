@@ -1,0 +1,84 @@
+"""What each function's role may do, said a second time: a wider template is not enough."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tests.house.rules import Template, as_list, functions
+
+LOGS: Final = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES: Final = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+ENCRYPTION: Final = {"kms:Decrypt", "kms:GenerateDataKey"}
+NETWORK: Final = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
+EVERYBODY: Final = LOGS | TRACES | ENCRYPTION | NETWORK
+DATABASE: Final = {"secretsmanager:GetSecretValue"}
+CONSUME: Final = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+}
+ALLOWED: Final[Mapping[str, set[str]]] = {
+    "TestConnection": set(),
+    "EdgeFunctionsHealthCheck": DATABASE | {"sqs:GetQueueAttributes", "s3:ListBucket"},
+    "CatalogManager": DATABASE | {"s3:GetObject", "s3:PutObject"},
+    "QuoteProcessor": DATABASE | {"sqs:SendMessage"},
+    "QuotePdfGenerator": DATABASE
+    | CONSUME
+    | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "MailSender": DATABASE | CONSUME | {"s3:GetObject", "ses:SendEmail", "ses:SendRawEmail"},
+    "OutboxSweeper": DATABASE | {"sqs:SendMessage"},
+    "QuoteExpirer": DATABASE,
+    "DatabaseMigrator": DATABASE,
+}
+# Services that know no resources to name.
+WITHOUT_RESOURCES: Final = NETWORK | TRACES
+
+
+def statements(template: Template, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A role's statements with the policy they stand in; optional ones count as given."""
+    role = template["Resources"][f"{name}Role"]["Properties"]
+    policies = [(name, policy["PolicyDocument"]) for policy in role["Policies"]]
+    for managed in role["ManagedPolicyArns"]:
+        policy = template["Resources"][managed["Ref"]]["Properties"]["PolicyDocument"]
+        policies.append((managed["Ref"], policy))
+    for origin, document in policies:
+        for statement in document["Statement"]:
+            yield origin, statement.get("Fn::If", [None, statement])[1]
+
+
+def may_no_more_than_it_does(template: Template) -> Iterator[str]:
+    """A role of its own, exactly the listed actions, and resources that are named."""
+    for name in functions(template):
+        actions: set[str] = set()
+        for origin, statement in statements(template, name):
+            these = set(as_list(statement["Action"]))
+            actions |= these
+            if "*" in as_list(statement["Resource"]) and these - WITHOUT_RESOURCES:
+                yield f"{name}: {sorted(these)} on every resource, in {origin}"
+        if actions != EVERYBODY | ALLOWED.get(name, set()):
+            yield f"{name}: {sorted(actions ^ (EVERYBODY | ALLOWED.get(name, set())))}"
+        trusted = template["Resources"][f"{name}Role"]["Properties"]["AssumeRolePolicyDocument"]
+        if [item["Principal"] for item in trusted["Statement"]] != [
+            {"Service": "lambda.amazonaws.com"}
+        ]:
+            yield f"{name}: others may take its role"
+
+
+def reads_its_own_secret(template: Template) -> Iterator[str]:
+    for name, function in functions(template).items():
+        variable = function["Environment"]["Variables"].get("DATABASE_SECRET")
+        granted = json.dumps([item for _, item in statements(template, name)])
+        own = {"DatabaseMigrator": "MigrationSecret", "TestConnection": None}
+        wanted = own.get(name, "DatabaseSecret")
+        if variable != (wanted and {"Ref": wanted}):
+            yield f"{name}: {variable}"
+        other = {"MigrationSecret", "DatabaseSecret"} - {wanted}
+        yield from (f"{name}: may read {secret}" for secret in other if f"${{{secret}}}" in granted)
