@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from contextlib import suppress
 from functools import cache
 
@@ -18,7 +17,7 @@ def bound(*command: str, death: str = "KILL", privileges: tuple[str, ...] = ()) 
     return [setpriv, f"--pdeathsig={death}", *privileges, *command] if setpriv else [*command]
 
 
-def signal_group(pid: int, number: signal.Signals) -> None:
+def signal_group(pid: int, number: int) -> None:
     """Signal a process that leads its own group, with all it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
