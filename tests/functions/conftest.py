@@ -193,7 +193,7 @@ def http_event(
     """An event as API Gateway makes it; a body that is not text goes as JSON."""
     from urllib.parse import parse_qs
 
-    event = json.loads((ROOT / "events" / "quote_processor.json").read_text())
+    event = load_event("quote_processor")
     event |= {"routeKey": route, "rawPath": path, "rawQueryString": query}
     event["requestContext"]["http"] |= {"method": method, "path": path}
     event["requestContext"]["routeKey"] = route
@@ -202,6 +202,12 @@ def http_event(
     event["headers"].pop("authorization", None)
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
+    return event
+
+
+def load_event(name: str) -> dict[str, Any]:
+    """The committed event of a function."""
+    event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
     return event
 
 

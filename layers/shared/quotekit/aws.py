@@ -8,21 +8,23 @@ _clients: Final[dict[str, Any]] = {}
 _making: Final = Lock()  # boto3's default session must not make two clients at once
 
 
-def client(service: str) -> Any:  # noqa: ANN401 - each caller names the type it gets
-    """The one client of a service, with short timeouts and standard retries."""
+def client(service: str, *, attempts: int = 3) -> Any:  # noqa: ANN401 - each caller knows which
+    """The one client of a service, with short timeouts; one attempt where a queue repeats anyway."""
     if service not in _clients:
         with _making:
             if service not in _clients:
-                _clients[service] = _make(service)
+                _clients[service] = _make(service, attempts)
     return _clients[service]
 
 
-def _make(service: str) -> Any:  # noqa: ANN401
+def _make(service: str, attempts: int) -> Any:  # noqa: ANN401
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
-        connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}
+        connect_timeout=2,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
     make: Any = boto3.client  # its overloads want a literal
     return make(service, config=config)

@@ -59,7 +59,8 @@ def send(message: EmailMessage) -> str:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
-        answer = aws.client("sesv2").send_email(Content={"Raw": {"Data": message.as_bytes()}})
+        ses = aws.client("sesv2", attempts=1)
+        answer = ses.send_email(Content={"Raw": {"Data": message.as_bytes()}})
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise (MailRefusedError if code in PERMANENT else MailDelayedError)(code) from error

@@ -1,0 +1,1 @@
+"""Outside services as small real HTTP servers that answer late, wrong, twice or never."""
