@@ -61,8 +61,8 @@ def migrate(command: str, *, dbmate: Path = DBMATE, migrations: str = MIGRATIONS
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    wanted = Migration.model_validate(event)
-    with performance.measured(wanted.command):
+    with performance.measured("deploy"):
+        wanted = Migration.model_validate(event)
         output = migrate(wanted.command)
     logger.info("migrated", command=wanted.command)
     return {"command": wanted.command, "output": output.splitlines()}

@@ -1,0 +1,67 @@
+# QuoteKit: `make run` shows it, `make test` proves it, `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+BIN := .venv/bin
+SAM := PATH="$(CURDIR)/.local/tools/python:$$PATH" .local/tools/sam/bin/sam
+STAGE ?= staging
+
+.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench deploy lock
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install all this needs (every other command does it too)
+	@bash local/setup.sh
+
+run: setup ## start the whole stack here and show its log (DETACH=1 returns when it is ready)
+	@exec $(BIN)/python -m local run $(if $(DETACH),--detach)
+
+stop: setup ## end a detached stack
+	@$(BIN)/python -m local stop
+
+reset: setup ## wipe the data of the local stack
+	@$(BIN)/python -m local reset
+
+invoke: setup ## send events/NAME.json to the running stack: make invoke name=quote_processor
+	@$(BIN)/python -m local invoke $(name)
+
+test: lint types validate ## every check and every test
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports --no-logo
+
+types: setup
+	@$(BIN)/mypy functions layers/shared local tests
+
+format: setup ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+build: setup ## build functions and layers with sam (QUOTEKIT_ARCHITECTURE=arm64 for AWS)
+	@$(BIN)/python -m local build
+
+validate: ## check the template: sam validate --lint, cfn-lint, checkov
+	@bash local/setup.sh checks
+	@bash local/validate.sh
+
+migrate: setup ## bring the database at DATABASE_URL to the newest migration
+	@$(BIN)/dbmate --url "$${DATABASE_URL:?set DATABASE_URL}" --migrations-dir migrations --no-dump-schema up
+
+bench: ## measure against peers; the table goes to bench/RESULTS.md
+	@bash local/setup.sh bench
+	@$(BIN)/python -m bench
+
+deploy: setup ## build for AWS and deploy with your own credentials: make deploy STAGE=staging
+	@$(SAM) build --cached --parallel --config-env $(STAGE)
+	@$(SAM) deploy --config-env $(STAGE)
+
+lock: setup ## resolve pyproject.toml into the lock files again
+	@bash local/lock.sh

@@ -1,0 +1,82 @@
+"""Every minute: promises whose sender died between commit and queue."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from functions.outbox_sweeper.app import lambda_handler
+from quotekit import settings
+from tests.conftest import Database
+from tests.functions.conftest import ACCOUNT, Aws, LambdaContext, load_event
+
+PROMISE = """
+insert into app.outbox (id, account_id, topic, payload, due_at, created_at, blocked_by)
+select gen_random_uuid(), %(account)s, %(topic)s, jsonb_build_object('n', n),
+    now() - interval '1 minute', now() - %(age)s::interval, %(blocked_by)s
+from generate_series(1, %(count)s) as n
+returning id
+"""
+
+
+@pytest.fixture
+def owner(database: Database, aws_services: Aws) -> psycopg.Connection[Any]:
+    connection = psycopg.connect(database.owner_url, autocommit=True)
+    connection.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+    return connection
+
+
+def promise(owner: psycopg.Connection[Any], topic: str = "pdf", **values: Any) -> list[Any]:
+    defaults = {"account": ACCOUNT, "topic": topic, "age": "1 minute", "count": 1}
+    parameters = defaults | {"blocked_by": None} | values
+    return [row[0] for row in owner.execute(PROMISE, parameters).fetchall()]
+
+
+def sweep() -> int:
+    return lambda_handler(load_event("outbox_sweeper"), LambdaContext())["sent"]
+
+
+def unsent(owner: psycopg.Connection[Any]) -> int:
+    (count,) = (
+        owner.execute("select count(*) from app.outbox where sent_at is null").fetchone() or ()
+    )
+    return int(count)
+
+
+def test_what_was_promised_and_not_sent_is_sent_once(
+    owner: psycopg.Connection[Any], aws_services: Aws
+) -> None:
+    promise(owner, count=25)
+
+    assert sweep() == 25
+    assert sweep() == 0
+    got = [m for _ in range(5) for m in aws_services.messages(aws_services.pdf_queue)]
+    assert sorted(message["n"] for message in got) == list(range(1, 26))
+    owner.close()
+
+
+def test_a_queue_that_refuses_leaves_the_promise_for_later(
+    owner: psycopg.Connection[Any], environment: pytest.MonkeyPatch
+) -> None:
+    promise(owner)
+    environment.setenv("PDF_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/missing")
+    settings.forget()
+
+    assert sweep() == 0
+
+    assert unsent(owner) == 1
+    row = owner.execute("select attempts, due_at > now() from app.outbox").fetchone()
+    assert row == (1, True)
+    owner.close()
+
+
+def test_a_mail_waits_for_its_pdf_but_not_for_ever(owner: psycopg.Connection[Any]) -> None:
+    (pdf,) = promise(owner)
+    promise(owner, topic="mail", blocked_by=pdf)
+    assert sweep() == 1  # the PDF's order only
+
+    owner.execute("update app.outbox set created_at = now() - interval '16 minutes'")
+
+    assert sweep() == 1
+    assert unsent(owner) == 0
+    owner.close()
