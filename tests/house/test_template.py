@@ -90,10 +90,7 @@ MUTANTS: Final[Mapping[Any, tuple[Callable[[Any], None], ...]]] = {
         put("ThrottlesAlarm/Properties/Metrics", []),
         put("Dashboard/Properties/DashboardBody", {}),
     ),
-    rules.stays_off_the_emulator: (
-        drop("DeadLettersAlarm/Condition"),
-        drop("OutboxSweeperFunction/Properties/Events/Schedule/Properties/State"),
-    ),
+    rules.stays_off_the_emulator: (drop("DeadLettersAlarm/Condition"),),
     rules.queues_are_safe: (
         drop("MailQueue/Properties/KmsMasterKeyId"),
         drop("PdfQueue/Properties/RedrivePolicy"),
