@@ -100,7 +100,7 @@ create table app.outbox (
 comment on table app.outbox is 'Messages that a committed transaction promised; sent after it, again until the queue has them.';
 comment on column app.outbox.blocked_by is 'Goes only after that one''s work is done: the worker clears it.';
 create index outbox_due on app.outbox (due_at) where sent_at is null and blocked_by is null;
-create index outbox_blocked on app.outbox (blocked_by) where blocked_by is not null;
+create index outbox_blocked on app.outbox (blocked_by);
 create index outbox_account on app.outbox (account_id);
 alter table app.outbox enable row level security;
 alter table app.outbox force row level security;

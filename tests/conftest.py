@@ -65,7 +65,7 @@ def remove_leftovers(memory: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def template(server: Server) -> str:
+def migrated(server: Server) -> str:
     """The name of a migrated database to copy."""
     name = "migrated"
     url = address(server.url, name)
@@ -81,10 +81,10 @@ def template(server: Server) -> str:
 
 
 @pytest.fixture
-def database(server: Server, template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def database(server: Server, migrated: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A database of this test's own, with DATABASE_URL set to it; real commits, dropped after."""
     name = f"test_{uuid4().hex}"
-    execute(server.url, f"create database {name} template {template} strategy file_copy")
+    execute(server.url, f"create database {name} template {migrated} strategy file_copy")
     fresh = Database(
         name, address(server.url, name, f"{LOGIN}:{PASSWORD}"), address(server.url, name)
     )

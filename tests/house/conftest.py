@@ -46,7 +46,7 @@ def template() -> dict[str, Any]:
 
 
 @pytest.fixture
-def database() -> dict[str, Any]:
+def database_stack() -> dict[str, Any]:
     return read("database.yaml")
 
 

@@ -149,7 +149,7 @@ order by 1, 2, 3, 4
 
 
 @pytest.fixture
-def migrate(server: Server) -> Any:
+def migrate(server: Server, migrated: str) -> Any:
     """dbmate on an empty database, by a role that is no superuser: as on RDS."""
     with psycopg.connect(server.url, autocommit=True) as owner:
         owner.execute("create role migrating login createrole password 'migrating'")

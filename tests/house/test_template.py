@@ -217,8 +217,8 @@ def reserved(template: Template, stage: str) -> int:
 
 
 @pytest.mark.parametrize("stage", ["local", "staging", "production"])
-def test_the_functions_connections_fit_the_database(stage, template, database):
-    most = database["Parameters"]["MaximumConnections"]["Default"]
+def test_the_functions_connections_fit_the_database(stage, template, database_stack):
+    most = database_stack["Parameters"]["MaximumConnections"]["Default"]
     most = CONNECTIONS_OF_A_PLAIN_POSTGRESQL if stage == "local" else most
 
     held = reserved(template, stage) * DatabaseSettings.model_fields["pool_max"].default
@@ -256,10 +256,10 @@ def test_a_mail_is_leased_for_longer_than_its_sender_runs(template):
     assert functions(template)["MailSender"]["Timeout"] < int(lease)
 
 
-def test_the_database_stack_is_encrypted_private_and_kept(database):
-    resources = database["Resources"]
+def test_the_database_stack_is_encrypted_private_and_kept(database_stack):
+    resources = database_stack["Resources"]
     cluster = resources["Cluster"]["Properties"]
-    instances = rules.of_type(database, "AWS::RDS::DBInstance").values()
+    instances = rules.of_type(database_stack, "AWS::RDS::DBInstance").values()
 
     assert cluster["StorageEncrypted"] is True
     assert cluster["DeletionProtection"] is True
@@ -269,14 +269,36 @@ def test_the_database_stack_is_encrypted_private_and_kept(database):
     assert resources["ClusterParameters"]["Properties"]["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_each_output_of_the_database_stack_names_a_parameter_of_the_template(template, database):
+def test_each_output_of_the_database_stack_names_a_parameter_of_the_template(
+    template, database_stack
+):
     named = re.findall(
         r"Parameter (\w+) of template.yaml",
-        " ".join(output["Description"] for output in database["Outputs"].values()),
+        " ".join(output["Description"] for output in database_stack["Outputs"].values()),
     )
 
     assert named
     assert set(named) <= template["Parameters"].keys()
+
+
+def alarm_names(*templates: Template) -> set[str]:
+    """Without the prefix all share; a function's own two as the runbook writes them."""
+    found = set()
+    for template in templates:
+        for resource, alarm in rules.of_type(template, "AWS::CloudWatch::Alarm").items():
+            name = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("quotekit-${Stage}-")
+            own = resource.removesuffix("ErrorsAlarm").removesuffix("DurationAlarm")
+            is_own = own in functions(read("template.yaml"))
+            found.add(f"<function>-{name.rpartition('-')[2]}" if is_own else name)
+    return found
+
+
+def test_the_runbook_says_what_to_do_about_every_alarm(template, database):
+    text = (ROOT / "docs/operations.md").read_text()
+
+    rows = set(re.findall(r"^\| `([<>a-z-]+)` \|", text, re.MULTILINE))
+
+    assert rows == alarm_names(template, database)
 
 
 def test_the_settings_of_sam_name_no_account_and_no_host():
