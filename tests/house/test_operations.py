@@ -1,0 +1,63 @@
+"""The runbook, the optional database stack and sam's settings."""
+
+import re
+
+from tests.house import rules
+from tests.house.conftest import ROOT, read
+from tests.house.rules import Template, functions
+
+
+def test_the_database_stack_is_encrypted_private_and_kept(database_stack):
+    resources = database_stack["Resources"]
+    cluster = resources["Cluster"]["Properties"]
+    instances = rules.of_type(database_stack, "AWS::RDS::DBInstance").values()
+
+    assert cluster["StorageEncrypted"] is True
+    assert cluster["DeletionProtection"] is True
+    assert resources["Cluster"]["DeletionPolicy"] == "Snapshot"
+    assert [item["Properties"]["PubliclyAccessible"] for item in instances] == [False, False]
+    assert resources["Proxy"]["Properties"]["RequireTLS"] is True
+    assert resources["ClusterParameters"]["Properties"]["Parameters"]["rds.force_ssl"] == "1"
+
+
+def test_each_output_of_the_database_stack_names_a_parameter_of_the_template(
+    template, database_stack
+):
+    named = re.findall(
+        r"Parameter (\w+) of template.yaml",
+        " ".join(output["Description"] for output in database_stack["Outputs"].values()),
+    )
+
+    assert named
+    assert set(named) <= template["Parameters"].keys()
+
+
+def alarm_names(*templates: Template) -> set[str]:
+    """Without the prefix all share; a function's own two as the runbook writes them."""
+    found = set()
+    for template in templates:
+        for resource, alarm in rules.of_type(template, "AWS::CloudWatch::Alarm").items():
+            name = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("quotekit-${Stage}-")
+            own = resource.removesuffix("ErrorsAlarm").removesuffix("DurationAlarm")
+            is_own = own in functions(read("template.yaml"))
+            found.add(f"<function>-{name.rpartition('-')[2]}" if is_own else name)
+    return found
+
+
+def test_the_runbook_says_what_to_do_about_every_alarm(template, database_stack):
+    text = (ROOT / "docs/operations.md").read_text()
+
+    rows = set(re.findall(r"^\| `([<>a-z-]+)` \|", text, re.MULTILINE))
+
+    assert rows == alarm_names(template, database_stack)
+
+
+def test_the_settings_of_sam_name_no_account_and_no_host():
+    text = (ROOT / "samconfig.toml").read_text()
+
+    assert re.findall(r"\d{12}|https?://|arn:", text) == []
+    assert re.findall(r"^\[(\w+)\.deploy\.parameters\]", text, re.MULTILINE) == [
+        "local",
+        "staging",
+        "production",
+    ]
