@@ -1,22 +1,21 @@
 """What round trips to the database cost: counted per request, judged per connection."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 SAMPLES: Final = 16
 ERROR_WEIGHT: Final = 0.2
 
 
-@dataclass
 class Counters:
     """What the database was asked since the last reset, and how long that took in all."""
 
-    queries: int = 0
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.reset()
 
     def reset(self) -> None:
-        self.queries, self.seconds = 0, 0.0
+        self.queries = 0
+        self.seconds = 0.0
 
 
 counters: Final = Counters()
