@@ -1,0 +1,74 @@
+"""What the README must say, and the size a door may have."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from quotekit import errors
+from quotekit.settings import documented
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DOORS = sorted((ROOT / "functions").glob("*/app.py"))
+MODULES = sorted(path for root in ("layers/shared", "local") for path in (ROOT / root).rglob("*.py"))
+
+
+@pytest.mark.parametrize("setting", list(documented()), ids=lambda setting: setting.variable)
+def test_every_setting_is_in_the_readme_with_its_default(setting) -> None:
+    row = f"| `{setting.variable}` | {setting.default} | {setting.description} |"
+
+    assert row in README
+
+
+def test_every_error_code_is_in_the_readme_with_its_status() -> None:
+    tree = [errors.QuoteKitError, *errors.QuoteKitError.__subclasses__()]
+
+    missing = [e.code for e in tree if f"{e.code} | {e.status.value}" not in README]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda path: path.parent.name)
+def test_a_door_has_one_shape(door: Path) -> None:
+    source = door.read_text()
+    tree = ast.parse(source)
+
+    assert len(source.splitlines()) <= 120
+    assert ast.get_docstring(tree), "says its trigger"
+    last = tree.body[-1]
+    assert isinstance(last, ast.FunctionDef)
+    assert last.name == "lambda_handler"
+    decorators = [ast.unparse(decorator) for decorator in last.decorator_list]
+    assert [name.partition("(")[0] for name in decorators] == [
+        "logger.inject_lambda_context",
+        "metrics.log_metrics",
+    ]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda path: path.parent.name)
+def test_a_door_imports_the_house_and_libraries_only(door: Path) -> None:
+    allowed = {"app.py", "requirements.txt", "Makefile", "__pycache__"}
+
+    assert {path.name for path in door.parent.iterdir()} <= allowed
+
+
+def test_modules_and_functions_keep_to_their_size() -> None:
+    long_modules = [
+        str(path.relative_to(ROOT)) for path in MODULES if len(path.read_text().splitlines()) > 300
+    ]
+    long_functions = [
+        f"{path.relative_to(ROOT)}:{node.name}"
+        for path in [*MODULES, *DOORS]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length(node) > 40
+    ]
+
+    assert long_modules == []
+    assert long_functions == []
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring and signature."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
