@@ -207,6 +207,33 @@ def test_a_deployment_that_refers_to_the_apis_alarm_would_close_a_circle():
     assert "HttpApi" in circles(mutant)
 
 
+def versions(text: str) -> set[str]:
+    """The versions a deploy publishes: one whose name CloudFormation knows is not made again."""
+    return set(rules.of_type(translate(text), "AWS::Lambda::Version"))
+
+
+def after_an_edit_of_the_shared_layer(text: str) -> tuple[set[str], set[str]]:
+    before, after = (text.replace("layers/shared/", f"s3://built/{key}") for key in ("one", "two"))
+    return versions(before), versions(after)
+
+
+def test_an_edit_of_the_shared_layer_alone_publishes_a_version_of_every_function():
+    text = (ROOT / "template.yaml").read_text()
+
+    before, after = after_an_edit_of_the_shared_layer(text)
+
+    assert len(before) == len(after) == len(functions(read("template.yaml")))
+    assert before & after == set()
+
+
+def test_without_its_publish_lambda_version_the_alias_would_serve_the_old_layer():
+    text = (ROOT / "template.yaml").read_text().replace("PublishLambdaVersion: true", "")
+
+    before, after = after_an_edit_of_the_shared_layer(text)
+
+    assert before == after
+
+
 def reserved(template: Template, stage: str) -> int:
     """The connections the functions can hold in a stage: one a sandbox."""
     return sum(
