@@ -1,6 +1,5 @@
 """HTTP POST /v1/quotes/{id}/pdf, and the `pdf` queue: a quote as PDF in S3."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,22 +17,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quotekit import api, database, outbox, performance, queues, storage
 from quotekit.performance import logger, metrics
 from quotekit.quotes import basis, document, printing, repository
-from quotekit.quotes.printing import Printed, Sheet
+from quotekit.quotes.printing import Download, Printed, Sheet
 from quotekit.settings import queue_settings, storage_settings
 
 app = api.Api()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """Where a PDF can be fetched for a while, and what it is."""
-
-    url: str
-    expires_at: datetime
-    sha256: str
-    bytes: int
-    pages: int
 
 
 @app.post("/v1/quotes/<quote_id>/pdf")

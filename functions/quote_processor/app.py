@@ -14,30 +14,20 @@ from quotekit import api, audit, outbox
 from quotekit.accounts import usage
 from quotekit.bodies import Day
 from quotekit.performance import logger, metrics
-from quotekit.quotes import repository, search, service
+from quotekit.quotes import repository, requests, search, sending, service
 from quotekit.quotes.model import Filters, Status
-from quotekit.quotes.requests import (
-    Decision,
-    DuplicateRequest,
-    QuoteChange,
-    QuoteCreate,
-    SendRequest,
-)
-from quotekit.quotes.sending import Sending
 from quotekit.settings import portal_settings
 
 app = api.Api()
 
 
 @app.post("/v1/quotes")
-def create_quote(body: QuoteCreate) -> Response[str]:
-    return api.command(
-        app, lambda connection: service.create_quote(connection, body), status=HTTPStatus.CREATED
-    )
+def create_quote(body: requests.QuoteCreate) -> Response[str]:
+    return api.command(app, lambda c: service.create_quote(c, body), status=HTTPStatus.CREATED)
 
 
 @app.post("/v1/quotes/calculate")
-def calculate(body: QuoteCreate) -> Response[str]:
+def calculate(body: requests.QuoteCreate) -> Response[str]:
     return api.command(app, lambda connection: service.calculate(connection, body))
 
 
@@ -65,7 +55,7 @@ def get_quote(quote_id: UUID) -> Response[str]:
 
 
 @app.patch("/v1/quotes/<quote_id>")
-def change_quote(quote_id: UUID, body: QuoteChange) -> Response[str]:
+def change_quote(quote_id: UUID, body: requests.QuoteChange) -> Response[str]:
     version = api.expected_version(app, body.version)
     return api.command(app, lambda c: service.change_quote(c, quote_id, body, version=version))
 
@@ -76,39 +66,40 @@ def delete_quote(quote_id: UUID) -> Response[str]:
 
 
 @app.post("/v1/quotes/<quote_id>/duplicate")
-def duplicate_quote(quote_id: UUID, body: DuplicateRequest | None = None) -> Response[str]:
-    name = body.template_name if body else None
+def duplicate_quote(quote_id: UUID, body: requests.DuplicateRequest | None = None) -> Response[str]:
+    name = body and body.template_name
     return api.command(
         app, lambda c: service.duplicate_quote(c, quote_id, name), status=HTTPStatus.CREATED
     )
 
 
 @app.post("/v1/quotes/<quote_id>/send")
-def send_quote(quote_id: UUID, body: SendRequest | None = None) -> Response[str]:
-    sending = Sending(body or SendRequest(), portal_settings().url, datetime.now(UTC))
-    response = api.command(app, lambda connection: sending.send(connection, quote_id))
-    outbox.deliver(sending.promises)
+def send_quote(quote_id: UUID, body: requests.SendRequest | None = None) -> Response[str]:
+    delivery = sending.Sending(
+        body or requests.SendRequest(), portal_settings().url, datetime.now(UTC)
+    )
+    response = api.command(app, lambda connection: delivery.send(connection, quote_id))
+    outbox.deliver(delivery.promises)
     return response
 
 
 @app.post("/v1/quotes/<quote_id>/accept")
-def accept_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+def accept_quote(quote_id: UUID, body: requests.Decision | None = None) -> Response[str]:
     return decide(quote_id, "accepted", body)
 
 
 @app.post("/v1/quotes/<quote_id>/decline")
-def decline_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+def decline_quote(quote_id: UUID, body: requests.Decision | None = None) -> Response[str]:
     return decide(quote_id, "declined", body)
 
 
 @app.post("/v1/quotes/<quote_id>/convert")
-def convert_quote(quote_id: UUID, body: Decision | None = None) -> Response[str]:
+def convert_quote(quote_id: UUID, body: requests.Decision | None = None) -> Response[str]:
     return decide(quote_id, "converted", body)
 
 
-def decide(quote_id: UUID, status: Status, body: Decision | None) -> Response[str]:
-    note = body.note if body else None
-    return api.command(app, lambda connection: service.decide(connection, quote_id, status, note))
+def decide(quote_id: UUID, status: Status, body: requests.Decision | None) -> Response[str]:
+    return api.command(app, lambda c: service.decide(c, quote_id, status, body and body.note))
 
 
 @app.get("/v1/quotes/<quote_id>/history")

@@ -4,6 +4,7 @@ printed."""
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -50,6 +51,17 @@ class Printed:
 
     id: UUID
     key: str
+    sha256: str
+    bytes: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where a PDF can be fetched for a while, and what it is."""
+
+    url: str
+    expires_at: datetime
     sha256: str
     bytes: int
     pages: int
