@@ -28,7 +28,7 @@ CONSUME: Final = {
 ALLOWED: Final[Mapping[str, set[str]]] = {
     "TestConnection": set(),
     "EdgeFunctionsHealthCheck": DATABASE | {"sqs:GetQueueAttributes", "s3:ListBucket"},
-    "CatalogManager": DATABASE | {"s3:GetObject", "s3:PutObject"},
+    "CatalogManager": DATABASE | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "QuoteProcessor": DATABASE | {"sqs:SendMessage"},
     "QuotePdfGenerator": DATABASE
     | CONSUME

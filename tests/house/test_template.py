@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from quotekit import api
 from quotekit.settings import DatabaseSettings, documented
 from tests.house import permissions, rules
 from tests.house.conftest import ROOT, read, translate
@@ -273,6 +274,12 @@ def test_queue_and_consumer_agree_which_delivery_is_the_last(queue, variable, te
     given = template["Resources"][queue]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 
     assert str(given) == known
+
+
+def test_browsers_may_read_the_headers_that_the_api_sends(template):
+    cors = template["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"]
+
+    assert cors["ExposeHeaders"] == api.EXPOSED.lower().split(",")
 
 
 def test_a_mail_is_leased_for_longer_than_its_sender_runs(template):
