@@ -2,6 +2,7 @@
 
 # ruff: noqa: PT012, TRY301 what happens inside a transaction is what is tested
 
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -406,6 +407,26 @@ def test_a_connection_lost_in_a_transaction_is_an_unavailable_database(database)
     assert isinstance(caught.value.__cause__, psycopg.OperationalError)
 
 
+def test_a_connection_lost_at_the_commit_is_an_unavailable_database(database):
+    with pytest.raises(DatabaseUnavailableError), transaction(ALICE) as connection:
+        connection.execute("select 1")
+        terminate(database, connection)
+
+
+def test_what_is_checked_at_the_commit_fails_there_under_its_own_name(notes):
+    with psycopg.connect(notes.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "alter table public.notes add constraint late unique (text, account_id)"
+            " deferrable initially deferred, drop constraint notes_text_key"
+        )
+    with pytest.raises(UniqueViolation), transaction(ALICE) as connection:
+        connection.execute(INSERT, {"text": "twice"})
+        connection.execute(INSERT, {"text": "twice"})
+
+    assert texts(ALICE) == []
+    assert databases.statistics().opened == 1
+
+
 def terminate(database, connection):
     with psycopg.connect(database.owner_url, autocommit=True) as admin:
         admin.execute("select pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
@@ -429,3 +450,28 @@ def test_queries_and_their_time_are_counted_until_reset(database):
 
 def test_claims_do_not_print_themselves():
     assert "01900000" not in repr(ALICE)
+
+
+@pytest.mark.parametrize("open_block", [transaction, reading])
+def test_a_backend_that_dies_under_the_first_statement_is_an_unavailable_database(
+    database, open_block
+):
+    killer = threading.Thread(target=terminate_sleepers, args=(database,))
+    killer.start()
+
+    with pytest.raises(DatabaseUnavailableError), open_block(ALICE) as connection:
+        connection.execute("select pg_sleep(%s)", (20,))
+
+    killer.join()
+    with open_block(ALICE) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def terminate_sleepers(database):
+    sleeping = """
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'
+    """
+    with psycopg.connect(database.owner_url, autocommit=True) as admin:
+        while admin.execute(sleeping).fetchone() is None:
+            pass

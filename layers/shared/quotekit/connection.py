@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import _GeneratorContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final, Literal
 
 import psycopg
@@ -19,12 +20,7 @@ from psycopg._preparing import Prepare
 from psycopg._queries import PostgresQuery
 from psycopg.abc import Params, PQGen, Query
 from psycopg.copy import Copy, Writer
-from psycopg.errors import (
-    InFailedSqlTransaction,
-    LockNotAvailable,
-    TransactionRollback,
-    error_from_result,
-)
+from psycopg.errors import InFailedSqlTransaction, LockNotAvailable, TransactionRollback
 from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
@@ -48,6 +44,8 @@ select set_config('role', $1, true),
        set_config('statement_timeout', $3, true),
        set_config('transaction_read_only', 'on', true)
 """
+LOSS: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
+GOODBYE: Final = {"FATAL", "PANIC"}
 IN_COPY: Final = {ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH}
 GONE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 
@@ -75,7 +73,7 @@ class Connection(psycopg.Connection[TupleRow]):
 
     deadline: float | None = None
     _actor: Actor | None = None
-    _riders: tuple[Rider, ...] = ()  # what has to travel in front of the next statement
+    riders: tuple[Rider, ...] = ()  # what has to travel in front of the next statement
     _reading = False
 
     def prepare(self, settings: DatabaseSettings) -> None:
@@ -93,13 +91,13 @@ class Connection(psycopg.Connection[TupleRow]):
         self._reading = reading
         if reading:
             become = (BECOME_READER, (*actor.encoded, self._statement_timeout))
-            self._riders = (become, *actor.gate)
+            self.riders = (become, *actor.gate)
         else:
-            self._riders = (BEGIN, self._become(actor), *actor.gate)
+            self.riders = (BEGIN, self._become(actor), *actor.gate)
 
     def rest(self, *, failed: bool) -> None:
         """Commit, or roll back what failed; afterwards the connection acts for nobody."""
-        self._actor, self._riders = None, ()
+        self._actor, self.riders = None, ()
         status = self.pgconn.transaction_status
         if status == TransactionStatus.IDLE:
             return
@@ -113,10 +111,10 @@ class Connection(psycopg.Connection[TupleRow]):
 
     def begin(self) -> None:
         """Open the transaction on a trip of its own, for what cannot carry it."""
-        if not self._riders or self._actor is None:
+        if not self.riders or self._actor is None:
             return
         if self._reading:
-            self._riders = (BEGIN_READ_ONLY, self._become(self._actor), *self._actor.gate)
+            self.riders = (BEGIN_READ_ONLY, self._become(self._actor), *self._actor.gate)
         self._reading = False
         with self.lock:
             self.wait(self.fly(lambda: 0))
@@ -126,9 +124,9 @@ class Connection(psycopg.Connection[TupleRow]):
 
         psycopg's own pipeline would send a second Sync at its end, and wait for the answer.
         """
-        riders = self._riders
+        riders = self.riders
         if not self._reading:
-            self._riders = ()
+            self.riders = ()
         self.pgconn.enter_pipeline_mode()
         for command, parameters in riders:
             self.pgconn.send_query_params(command, parameters)
@@ -136,9 +134,9 @@ class Connection(psycopg.Connection[TupleRow]):
         self.pgconn.pipeline_sync()
         yield from generators.send(self.pgconn)
         answers = yield from self._land(expected)
-        for result in (result for results in answers[: len(riders)] for result in results):
+        for result in chain(*answers[: len(riders)]):
             if result.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(result)
+                raise psycopg.errors.error_from_result(result)
         return answers[len(riders) :]
 
     def _land(self, expected: int) -> PQGen[list[list[PGresult]]]:
@@ -157,13 +155,8 @@ class Connection(psycopg.Connection[TupleRow]):
         """Refuse a statement that would run as nobody."""
         if self._actor is None:
             raise psycopg.InterfaceError("a connection works only inside its `with` block")
-        if self._riders or self.pgconn.transaction_status == TransactionStatus.IDLE:
+        if self.riders or self.pgconn.transaction_status == TransactionStatus.IDLE:
             raise psycopg.InterfaceError("nobody but database.transaction begins or commits")
-
-    @property
-    def carries(self) -> bool:
-        """Whether the next statement takes riders along."""
-        return bool(self._riders)
 
     @property
     def quiet(self) -> bool:
@@ -177,9 +170,11 @@ class Connection(psycopg.Connection[TupleRow]):
             and self.pgconn.pipeline_status == PipelineStatus.OFF
         )
 
-    @property
-    def lost(self) -> bool:
-        return self.pgconn.status != ConnStatus.OK
+    def lost(self, error: BaseException) -> bool:
+        """Whether `error` ended the connection, or the server said that it is about to."""
+        return isinstance(error, LOSS) and (
+            self.pgconn.status != ConnStatus.OK or error.diag.severity_nonlocalized in GOODBYE
+        )
 
     def round_trip(self, timeout: float) -> None:
         """Ask the server for nothing, to see whether it answers."""
@@ -265,20 +260,18 @@ class Cursor[Row](psycopg.Cursor[Row]):
         prepare: bool | None = None,
         binary: bool | None = None,
     ) -> PQGen[None]:
-        if not self._conn.carries:
+        if not self._conn.riders:
             yield from super()._execute_gen(query, params, prepare=prepare, binary=binary)
             return
         counters.queries += 1
         yield from super()._start_query(query)
-        yield from self._carry(self._convert_query(query, params), prepare, binary)
+        converted = self._convert_query(query, params)
+        yield from self._carry(converted, prepare=prepare, binary=binary)
         self._last_query = query
         yield from self._conn._prepared.maintain_gen(self._conn)  # noqa: SLF001 as psycopg does
 
     def _carry(
-        self,
-        query: PostgresQuery,
-        prepare: bool | None,  # noqa: FBT001 three states
-        binary: bool | None,  # noqa: FBT001 three states
+        self, query: PostgresQuery, *, prepare: bool | None, binary: bool | None
     ) -> PQGen[None]:
         """Do what psycopg's _maybe_prepare_gen does, in one flight with the riders."""
         prepared = self._conn._prepared  # noqa: SLF001 as psycopg does

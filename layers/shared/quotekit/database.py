@@ -18,7 +18,6 @@ from quotekit.trips import counters
 __all__ = ["SERVICE", "Actor", "Connection", "counters", "reading", "statistics", "transaction"]
 
 WITHDRAWN: Final = "QK401"  # auth.admit() found the token on the list of revoked ones
-LOST: Final = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
 SERVICE: Final = Actor("service_role", {"role": "service_role"})
 
 
@@ -42,14 +41,14 @@ def _acting(actor: Actor, *, reading: bool) -> Iterator[Connection]:
         connection.act(actor, reading=reading)
         try:
             yield connection
+            connection.rest(failed=False)
         except BaseException as error:
             connection.rest(failed=True)
             if isinstance(error, psycopg.DatabaseError) and error.sqlstate == WITHDRAWN:
                 raise UnauthorizedError from error
-            if isinstance(error, LOST) and connection.lost:
+            if connection.lost(error):
                 raise DatabaseUnavailableError from error
             raise
-        connection.rest(failed=False)
 
 
 def statistics() -> PoolStatistics:

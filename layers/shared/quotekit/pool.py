@@ -93,12 +93,14 @@ class Pool:
             raise
         finally:
             self._count_borrow(time.perf_counter() - started)
-        self._lent.add(connection)
+        with self._changed:
+            self._lent.add(connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Keep the connection for the next one, unless it is busy, old, ill or lost."""
-        self._lent.remove(connection)
+        with self._changed:
+            self._lent.remove(connection)
         if self._fit(connection):
             self._keep(connection)
         else:
@@ -251,11 +253,11 @@ class Pool:
         if self.closed or 0 <= time.time() - self._maintained_at < interval:
             return
         self._maintained_at = time.time()
-        for connection in self._take_idle(used_before=time.time() - interval):
-            if self._answers(connection):
-                self._keep(connection)
-            else:
-                self._discard(connection)
+        stale = self._take_idle(used_before=time.time() - interval)
+        while stale and self._answers(stale[-1]):
+            self._keep(stale.pop())
+        for connection in stale:
+            self._discard(connection)
         self._fill()
 
     def _fill(self) -> None:

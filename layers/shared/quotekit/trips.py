@@ -39,7 +39,7 @@ class Health:
     @property
     def latency(self) -> float:
         """Seconds of the path: the fastest of the last trips, as a slow query is no slow path."""
-        return min(self.trips, default=0.0)
+        return min(tuple(self.trips), default=0.0)  # a copy: others may append meanwhile
 
     @property
     def score(self) -> int:
