@@ -151,12 +151,11 @@ def _invoke(settings: Settings, name: str) -> None:
 
 
 def _with_token(file: Path, settings: Settings) -> bytes:
-    """The event; a placeholder token becomes the demo user's, or no request would get in."""
+    """The event; a request in a file has no token that is valid here, so it gets the demo user's."""
     contract = json.loads((settings.local / "stack.json").read_text(encoding="utf-8"))
     event = json.loads(file.read_text(encoding="utf-8"))
-    headers = event.get("headers") if isinstance(event, dict) else None
-    if isinstance(headers, dict) and "authorization" in headers:
-        headers["authorization"] = f"Bearer {contract['token']}"
+    if isinstance(event, dict) and "http" in event.get("requestContext", {}):
+        event.setdefault("headers", {})["authorization"] = f"Bearer {contract['token']}"
     return json.dumps(event).encode()
 
 

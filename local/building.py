@@ -63,7 +63,7 @@ async def build(log: Path) -> bool:
     """Build for this machine; False when the last build was of the same sources."""
     wanted, stamp = fingerprint(INPUTS), BUILD / "inputs"
     BUILD.mkdir(parents=True, exist_ok=True)
-    async with _only_one():
+    async with _build_folder(fcntl.LOCK_EX):
         if stamp.exists() and stamp.read_text() == wanted and TEMPLATE.exists():
             return False
         stamp.unlink(missing_ok=True)
@@ -112,10 +112,20 @@ async def deploy(settings: Settings, log: Path) -> bool:
     ssm = client("ssm", settings.aws_url)
     if await asyncio.to_thread(_noted, ssm) == wanted:
         return False
+    await asyncio.to_thread(_ensure_bucket, settings)
+    async with _build_folder(fcntl.LOCK_SH):
+        await _sam_deploy(settings, values, log)
+    await asyncio.to_thread(_complete, settings)
+    await asyncio.to_thread(
+        lambda: ssm.put_parameter(Name=DEPLOYED, Value=wanted, Type="String", Overwrite=True)
+    )
+    return True
+
+
+async def _sam_deploy(settings: Settings, values: Mapping[str, str], log: Path) -> None:
     edited = TEMPLATE.with_name(f"local-{settings.ports['AWS']}.yaml")
     content = template.for_emulator(template.load(TEMPLATE))
     edited.write_text(yaml.safe_dump(content, sort_keys=False, width=1000), encoding="utf-8")
-    await asyncio.to_thread(_ensure_bucket, settings)
     await _sam(
         log,
         *("deploy", "--template-file", str(edited), "--stack-name", STACK_NAME),
@@ -125,11 +135,6 @@ async def deploy(settings: Settings, log: Path) -> bool:
         AWS_ENDPOINT_URL=settings.aws_url,
         **CREDENTIALS,
     )
-    await asyncio.to_thread(_complete, settings)
-    await asyncio.to_thread(
-        lambda: ssm.put_parameter(Name=DEPLOYED, Value=wanted, Type="String", Overwrite=True)
-    )
-    return True
 
 
 def deployed(settings: Settings) -> template.Deployed:
@@ -212,12 +217,12 @@ def _end_of(log: Path) -> str:
 
 
 @asynccontextmanager
-async def _only_one() -> AsyncIterator[None]:
-    """Two stacks of one checkout build one after the other."""
+async def _build_folder(kind: int) -> AsyncIterator[None]:
+    """Stacks of one checkout share it: one builds, or several deploy from it."""
     with (BUILD / "lock").open("w") as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 await asyncio.sleep(0.1)

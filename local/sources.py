@@ -13,7 +13,7 @@ import httpx
 from local.invocation import REGION, Outcome
 from local.runtime import RuntimeApiError, TooManyRequestsError
 
-POLL_SECONDS: Final = 20
+POLL_SECONDS: Final = 1  # Lambda waits 20; the emulator would end no sooner than its last answer
 RECEIVE_LIMIT: Final = 10  # messages SQS hands out, or deletes, in one call
 BATCH_BYTES: Final = 6_000_000
 DEFAULT_CONCURRENCY: Final = 5

@@ -101,7 +101,7 @@ def test_a_batch_that_succeeds_is_deleted():
 
     assert function.batches == [["a", "b", "c"]]
     assert sqs.hidden == {}
-    assert sqs.receives[0]["WaitTimeSeconds"] == 20
+    assert sqs.receives[0]["WaitTimeSeconds"] == 1
 
 
 def test_only_the_failed_records_stay_with_partial_batch_responses():
