@@ -92,7 +92,9 @@ create table app.company_settings (
     tax_rounding        text not null default 'document' check (tax_rounding in ('document', 'line')),
     valid_days          integer not null default 30 check (valid_days between 1 and 3650),
     number_pattern      text not null default 'Q-{year}-{0000}'
-        check (number_pattern ~ '^[^{}]*(\{year\})?[^{}]*\{0+\}[^{}]*$' and length(number_pattern) <= 40),
+        -- The counter starts again each year, so without its year a number would come twice.
+        check (number_pattern ~ '^[^{}]*(\{year\}[^{}]*\{0+\}|\{0+\}[^{}]*\{year\})[^{}]*$'
+            and number_pattern !~ '[[:cntrl:]]' and length(number_pattern) <= 40),
     quote_terms         text not null default '' check (length(quote_terms) <= 20000),
     version             integer not null default 1,
     updated_at          timestamptz not null default now()

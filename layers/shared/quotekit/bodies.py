@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -17,6 +17,11 @@ class Body(BaseModel):
     model_config = ConfigDict(
         extra="forbid", str_strip_whitespace=True, frozen=True, allow_inf_nan=False
     )
+
+
+def given(default: Any = None) -> Any:  # noqa: ANN401 - a field's default may be anything
+    """A field that may be left out but not be null."""
+    return Field(default=default)
 
 
 def _year_2000_to_9999(value: date) -> date:
@@ -35,5 +40,5 @@ Language = Annotated[str, StringConstraints(pattern=r"^(en|de|fr|es|pt)(-[A-Z]{2
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Phone = Annotated[str, StringConstraints(max_length=50)]
 Address = Annotated[str, StringConstraints(max_length=1000)]
-Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$", to_lower=True)]
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$", to_lower=True)]
 Day = Annotated[date, AfterValidator(_year_2000_to_9999)]

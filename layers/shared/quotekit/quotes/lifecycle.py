@@ -7,10 +7,10 @@ from uuid import UUID
 import psycopg
 
 from quotekit.database import Connection
-from quotekit.errors import ConflictError, QuotaExceededError
 from quotekit.identifiers import new_id
 from quotekit.quotes.model import Status
 from quotekit.quotes.repository import Found
+from quotekit.refusals import translated
 
 FREEZE: Final = """
 update app.quote_versions
@@ -35,17 +35,6 @@ def send(connection: Connection, found: Found, valid_until: date, expires_at: da
         connection.execute(MARK_SENT, values)
     except psycopg.DatabaseError as error:
         raise translated(error) from error
-
-
-def translated(error: psycopg.DatabaseError) -> Exception:
-    """The house's error for what a trigger refused; any other error as it is."""
-    message, limit = error.diag.message_primary, error.diag.message_detail
-    match error.sqlstate:
-        case "QK402":
-            return QuotaExceededError(message, [{"field": "plan", "message": f"limit {limit}"}])
-        case "QK409":
-            return ConflictError(message)
-    return error
 
 
 CHANGE_STATUS: Final = """

@@ -18,16 +18,12 @@ from quotekit.bodies import (
     Name,
     Percent,
     Phone,
+    given,
 )
 from quotekit.quotes.model import DraftLine, Recipient
 from quotekit.quotes.pricing import Discount
 
 Text = Annotated[str, StringConstraints(max_length=20_000)]
-
-
-def given(default: Any = None) -> Any:  # noqa: ANN401 - a field's default may be anything
-    """A field that may be left out but not be null."""
-    return Field(default=default)
 
 
 class Reduction(Body):

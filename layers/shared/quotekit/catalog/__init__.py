@@ -1,0 +1,1 @@
+"""What an account quotes from: its clients, its items and their categories."""
