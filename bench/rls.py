@@ -7,6 +7,7 @@ the processor's time counts. Last, what a connection costs that is open already:
 psycopg_pool, and what each says of a database that is down.
 """
 
+import importlib
 import json
 import os
 import platform
@@ -143,14 +144,14 @@ def measure(url: str, rounds: int) -> None:
 
 
 def measure_pools(url: str) -> None:
-    from psycopg_pool import ConnectionPool, PoolTimeout
-
+    sys.path += map(str, ROOT.glob(".local/tools/bench/lib/python3*/site-packages"))
+    peer: Any = importlib.import_module("psycopg_pool")
     from quotekit import database, settings
     from quotekit.errors import DatabaseUnavailableError
 
     options = {"autocommit": True, "prepare_threshold": None}
     limits: dict[str, Any] = {"min_size": 0, "max_size": 1, "num_workers": 1, "timeout": 10}
-    theirs = ConnectionPool(url, kwargs=options, open=False, **limits)
+    theirs = peer.ConnectionPool(url, kwargs=options, open=False, **limits)
     theirs.open()
     ours = database._pool()  # noqa: SLF001
     spent: dict[str, list[float]] = {"ours": [], "psycopg_pool": []}
@@ -171,11 +172,11 @@ def measure_pools(url: str) -> None:
             pass
     except DatabaseUnavailableError:
         down["ours"] = time.perf_counter() - started
-    with ConnectionPool(os.environ["DATABASE_URL"], open=False, **limits) as silent:
+    with peer.ConnectionPool(os.environ["DATABASE_URL"], open=False, **limits) as silent:
         started = time.perf_counter()
         try:
             silent.getconn()
-        except PoolTimeout:
+        except peer.PoolTimeout:
             down["psycopg_pool"] = time.perf_counter() - started
     print("| pool | borrow and give back, µs | threads | database down, seconds to the error |")
     print("| --- | ---: | ---: | ---: |")

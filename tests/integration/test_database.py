@@ -108,6 +108,17 @@ def test_an_empty_block_takes_no_trip(proxy, open_block):
     assert proxy.flights == 0
 
 
+@pytest.mark.parametrize(("open_block", "trips"), [(transaction, 2), (reading, 1)])
+def test_an_admission_rides_along_and_refuses_before_the_statement(proxy, open_block, trips):
+    warm(proxy)
+    refused = Actor("authenticated", ALICE.claims, b"select 1 / 0")
+
+    with pytest.raises(DivisionByZero), open_block(refused) as connection:
+        connection.execute("select pg_sleep(60)")
+
+    assert proxy.flights == trips
+
+
 def test_a_failing_first_statement_takes_one_trip_and_one_to_roll_back(proxy):
     warm(proxy)
 
