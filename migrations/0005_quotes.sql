@@ -288,23 +288,39 @@ $$;
 create trigger quote_versions_frozen before update or delete on app.quote_versions
     for each row execute function app.guard_frozen_version();
 
+-- Once a statement, over all rows it touched: five hundred lines cost one look.
 create function app.guard_frozen_lines() returns trigger
 language plpgsql set search_path = ''
 as $$
-declare
-    touched uuid := case when tg_op = 'INSERT' then new.version_id else old.version_id end;
 begin
-    -- A deleted item leaves its lines as they were printed, without the reference.
-    if exists (select from app.quote_versions where id = touched and frozen_at is not null)
-        and not (tg_op = 'UPDATE' and new.item_id is null
-            and to_jsonb(new) - 'item_id' = to_jsonb(old) - 'item_id') then
+    if exists (
+        select from touched
+        join app.quote_versions as said on said.account_id = touched.account_id and said.id = touched.version_id
+        where said.frozen_at is not null)
+    then
         raise exception using errcode = 'QK409', message = 'a sent version cannot be changed';
     end if;
-    return case when tg_op = 'DELETE' then old else new end;
+    return null;
 end
 $$;
-create trigger quote_lines_frozen before insert or update or delete on app.quote_lines
-    for each row execute function app.guard_frozen_lines();
+create trigger quote_lines_frozen_insert after insert on app.quote_lines
+    referencing new table as touched for each statement execute function app.guard_frozen_lines();
+create trigger quote_lines_frozen_delete after delete on app.quote_lines
+    referencing old table as touched for each statement execute function app.guard_frozen_lines();
+
+-- A deleted item leaves its lines as they were printed, without the reference; nothing else of a line ever changes.
+create function app.guard_lines() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+    if new.item_id is null and to_jsonb(new) - 'item_id' = to_jsonb(old) - 'item_id' then
+        return new;
+    end if;
+    raise exception using errcode = 'QK409', message = 'a line is replaced, not changed';
+end
+$$;
+create trigger quote_lines_replaced before update on app.quote_lines
+    for each row execute function app.guard_lines();
 
 -- A draft may be half written inside a transaction; at its end the lines and the totals agree.
 create function app.check_version_adds_up() returns trigger
@@ -339,6 +355,7 @@ drop table app.quote_lines;
 drop table app.quote_versions;
 drop table app.quotes;
 drop function app.check_version_adds_up();
+drop function app.guard_lines();
 drop function app.guard_frozen_lines();
 drop function app.guard_frozen_version();
 drop function app.take_quota_and_number();

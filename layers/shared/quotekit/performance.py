@@ -1,7 +1,7 @@
 """What a function says about itself: one logger, one set of metrics, measured and never guessed.
 
-Metrics go out in CloudWatch's embedded metric format, one line an invocation, with the dimensions
-`service` and `route`: Duration (ms), ColdStart (0 or 1), Queries (statements sent to PostgreSQL),
+Metrics go out in CloudWatch's embedded metric format, one line an invocation, once by `service` and once
+by `service` and `route`: Duration (ms), ColdStart (0 or 1), Queries (statements sent to PostgreSQL),
 DatabaseTime (ms), MemoryUsed (peak of the process, MiB), Errors (0 or 1: an answer of 500 or more,
 or an exception).
 """
@@ -48,6 +48,7 @@ def measured(route: str) -> Iterator[Measured]:
 def record(request: Measured, *, milliseconds: float) -> None:
     cold, _sandbox["cold"] = _sandbox["cold"], False
     metrics.add_dimension(name="route", value=request.route)
+    metrics.add_dimensions(service=metrics.service or "unknown")
     metrics.add_metric("Duration", MetricUnit.Milliseconds, milliseconds)
     metrics.add_metric("ColdStart", MetricUnit.Count, float(cold))
     metrics.add_metric("Queries", MetricUnit.Count, float(database.counters.queries))
