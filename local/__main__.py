@@ -151,7 +151,7 @@ def _invoke(settings: Settings, name: str) -> None:
 
 
 def _with_token(file: Path, settings: Settings) -> bytes:
-    """The event; a request in a file has no token that is valid here, so it gets the demo user's."""
+    """The event; no token in a file is valid here, so a request gets the demo user's."""
     contract = json.loads((settings.local / "stack.json").read_text(encoding="utf-8"))
     event = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(event, dict) and "http" in event.get("requestContext", {}):

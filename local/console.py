@@ -50,7 +50,7 @@ class Progress:
             self._spin()
         seconds = time.perf_counter() - started
         note = f"  [dim]{escape(', '.join(notes))}[/]" if notes else ""
-        self._console.print(f"[green]✔[/] {name:<34}{seconds:6.1f} s{note}")
+        self._console.print(f"[green]✔[/] {name:<34}{seconds:6.1f} s{note}", soft_wrap=True)
 
     def _spin(self) -> None:
         if not self._console.is_terminal:

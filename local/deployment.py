@@ -67,6 +67,7 @@ class Deployment:
         self._aliases = _Cache(self._read_alias)
         self._reserves = _Cache(self._read_reserve)
         self._latest = _Cache(self._read_version)
+        self._layers: dict[str, Path] = {}
         self._loading: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def routing(self, function: str, qualifier: str) -> Mapping[str, float]:
@@ -125,8 +126,12 @@ class Deployment:
         )
 
     def _layer(self, arn: str) -> Path:
-        content = self._lambda.get_layer_version_by_arn(Arn=arn)["Content"]
-        return self._packages.package(content["CodeSha256"], lambda: _download(content["Location"]))
+        if arn not in self._layers:  # a layer's version never changes
+            content = self._lambda.get_layer_version_by_arn(Arn=arn)["Content"]
+            self._layers[arn] = self._packages.package(
+                content["CodeSha256"], lambda: _download(content["Location"])
+            )
+        return self._layers[arn]
 
 
 def _ask(call: Callable[[], Any]) -> Any:  # noqa: ANN401  # boto3's own dictionaries
