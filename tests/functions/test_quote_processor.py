@@ -241,9 +241,9 @@ def test_sending_numbers_freezes_and_returns_the_clients_link(quotes: Client) ->
 
     assert sent.status == 200, sent.text
     year = datetime.now(UTC).year
-    assert sent.json["quote"]["number"] == f"Q-{year}-0001"
-    assert sent.json["quote"]["status"] == "sent"
-    assert sent.json["quote"]["valid_until"]
+    assert sent.json["number"] == f"Q-{year}-0001"
+    assert sent.json["status"] == "sent"
+    assert sent.json["valid_until"]
     assert sent.json["link"].startswith("https://quotes.test/")
     again = send(quotes, quote_id)
     change = quotes("PATCH", f"/v1/quotes/{quote_id}", {"notes": "x", "version": 2})
@@ -264,7 +264,7 @@ def test_the_link_is_kept_as_a_hash_only(quotes: Client, database: Database) -> 
 def test_sending_by_mail_promises_pdf_and_mail_in_the_same_transaction(
     quotes: Client, database: Database, aws_services: Aws
 ) -> None:
-    sent = send(quotes, create(quotes)["id"], "email").json["quote"]
+    sent = send(quotes, create(quotes)["id"], "email").json
 
     assert sent["delivery"]["status"] == "queued"
     assert sent["delivery"]["recipient"] == "grace@example.com"

@@ -120,7 +120,9 @@ class Calculation:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A quote as its owner sees it. `version` counts changes; `revision` is the document's."""
+    """A quote as its owner sees it. `version` counts changes; `revision` is the document's.
+
+    `link` is the address its client opens: told once, when it is sent, for only its hash is kept."""
 
     id: UUID
     number: str | None
@@ -159,6 +161,7 @@ class Quote:
     converted_at: datetime | None
     expires_at: datetime | None
     delivery: Delivery | None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +182,6 @@ class Summary:
     created_at: datetime
     updated_at: datetime
     sent_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A quote that has just been sent, and the address its client opens."""
-
-    quote: Quote
-    link: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ all."""
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from quotekit.mails.model import NewMail
 from quotekit.outbox import Promise
 from quotekit.quotes import basis, letters, lifecycle, printing, repository, service
 from quotekit.quotes.basis import Company
-from quotekit.quotes.model import Quote, Sent
+from quotekit.quotes.model import Quote
 from quotekit.quotes.repository import Found
 from quotekit.quotes.requests import SendRequest
 
@@ -33,7 +33,7 @@ class Sending:
     now: datetime
     promises: list[Promise] = field(default_factory=list)
 
-    def send(self, connection: Connection, quote_id: UUID) -> Sent:
+    def send(self, connection: Connection, quote_id: UUID) -> Quote:
         """Send a draft. Raises ConflictError, InvalidInputError or QuotaExceededError."""
         found = repository.get(connection, quote_id, lock=True)
         company = basis.company(connection)
@@ -44,7 +44,7 @@ class Sending:
         sent = repository.get(connection, quote_id)
         self.promise(connection, sent, company, link)
         audit.record(connection, "quote.sent", quote_id, self.details(sent.quote))
-        return Sent(repository.get(connection, quote_id).quote, link)
+        return replace(repository.get(connection, quote_id).quote, link=link)
 
     def check(self, quote: Quote) -> None:
         if quote.is_template:
