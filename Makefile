@@ -36,7 +36,7 @@ test: lint types validate ## every check and every test
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo >/dev/null || PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo
 
 types: setup
 	@$(BIN)/mypy functions layers/shared local tests

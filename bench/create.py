@@ -1,8 +1,8 @@
-"""One quote created by quote-processor and by FastAPI + Mangum + psycopg: `python bench/create.py`.
+"""One quote created by quote-processor and by FastAPI with Mangum: `python bench/create.py`.
 
-Both run in awslambdaric behind the local Runtime API, on the same database with row level security,
-from byte-compiled libraries, and price by the same calculator. Cold is from the start of the process
-to its first correct answer; warm is one request after the other. Rounds are interleaved.
+Both run in awslambdaric behind the local Runtime API, on the same database with row level
+security, from byte-compiled libraries, and price by the same calculator. Cold is from the start of
+the process to its first correct answer; warm is one request after the other. Rounds alternate.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def opt(folder: Path) -> tuple[Path, Path]:
-    """Two /opt folders: our layers as the build makes them, and the peer's libraries compiled alike."""
+    """Two /opt folders: our layers as the build makes them, the peer's libraries compiled alike."""
     ours, theirs = folder / "ours", folder / "theirs"
     for name in ("dependencies", "shared"):
         target = {"dependencies": "DependenciesLayer", "shared": "SharedLayer"}[name]

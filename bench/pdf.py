@@ -167,7 +167,7 @@ def reportlab(count: int) -> Print:
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ]
 
-    def number(canvas: Any, document: Any) -> None:  # noqa: ANN401 - ReportLab ships no types
+    def number(canvas: Any, document: Any) -> None:
         canvas.setFont("Vera", 7.5)
         canvas.drawRightString(538, 40, f"Page {document.page}")
 

@@ -76,18 +76,18 @@ def ways(url: str) -> dict[str, tuple[str, Way]]:
     bound.execute(BECOME_FOR_GOOD, (claims,))
     free = psycopg.connect(url, **connect)  # type: ignore[arg-type]
 
-    def bare(number: int) -> Any:  # noqa: ANN401
+    def bare(number: int) -> Any:
         return bound.execute(QUERY, {"id": number}).fetchone()
 
-    def by_reading(number: int) -> Any:  # noqa: ANN401
+    def by_reading(number: int) -> Any:
         with reading(actor) as connection:
             return connection.execute(QUERY, {"id": number}).fetchone()
 
-    def by_transaction(number: int) -> Any:  # noqa: ANN401
+    def by_transaction(number: int) -> Any:
         with transaction(actor) as connection:
             return connection.execute(QUERY, {"id": number}).fetchone()
 
-    def by_pipeline(number: int) -> Any:  # noqa: ANN401
+    def by_pipeline(number: int) -> Any:
         with free.pipeline() as pipeline:
             free.execute("begin")
             free.execute(BECOME, {"claims": claims})
@@ -97,7 +97,7 @@ def ways(url: str) -> dict[str, tuple[str, Way]]:
         free.commit()
         return row
 
-    def by_client_cursor(number: int) -> Any:  # noqa: ANN401
+    def by_client_cursor(number: int) -> Any:
         with ClientCursor(free) as cursor:
             script = f"begin; {BECOME}; {QUERY}"
             cursor.execute(script.encode(), {"claims": claims, "id": number}).set_result(-1)
@@ -105,7 +105,7 @@ def ways(url: str) -> dict[str, tuple[str, Way]]:
         free.commit()
         return row
 
-    def by_steps(number: int) -> Any:  # noqa: ANN401
+    def by_steps(number: int) -> Any:
         with free.transaction():
             free.execute(BECOME, {"claims": claims})
             return free.execute(QUERY, {"id": number}).fetchone()

@@ -1,4 +1,4 @@
-"""The same create as quote-processor's, as FastAPI, Mangum and psycopg are documented to be used."""
+"""The same create as quote-processor's, the way FastAPI, Mangum and psycopg document their use."""
 
 import json
 import os
@@ -121,8 +121,8 @@ def create_quote(
         "insert into app.quote_versions (id, quote_id, client_name, client_email, client_phone, "
         "client_address, currency, language, tax_rate, tax_inclusive, tax_rounding, markup_rate, "
         "notes, terms, subtotal, markup_amount, discount_amount, tax_amount, tax_breakdown, total, "
-        "deposit_amount) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, %s, "
-        "%s, %s, %s, %s, %s)",
+        "deposit_amount) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, false, %s, %s, %s, %s, %s, "
+        "%s, %s, %s, %s, %s, %s)",
         [
             *(version_id, quote_id, body.client.name, body.client.email, body.client.phone),
             *(body.client.address, body.currency, language, body.tax_rate, rounding),
@@ -135,7 +135,8 @@ def create_quote(
     cursor.executemany(
         "insert into app.quote_lines (version_id, position, name, description, unit, quantity, "
         "unit_cost, tax_rate, optional, selected, unit_price, gross, discount_amount, line_total, "
-        "net, tax_amount) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "net, tax_amount) values "
+        "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             (
                 *(version_id, place, line.name, line.description, line.unit, line.quantity),

@@ -67,7 +67,7 @@ def delete_quote(quote_id: UUID) -> Response[str]:
 
 @app.post("/v1/quotes/<quote_id>/duplicate")
 def duplicate_quote(quote_id: UUID, body: requests.DuplicateRequest | None = None) -> Response[str]:
-    name = body and body.template_name
+    name = body.template_name if body else None
     return api.command(
         app, lambda c: service.duplicate_quote(c, quote_id, name), status=HTTPStatus.CREATED
     )
@@ -99,7 +99,9 @@ def convert_quote(quote_id: UUID, body: requests.Decision | None = None) -> Resp
 
 
 def decide(quote_id: UUID, status: Status, body: requests.Decision | None) -> Response[str]:
-    return api.command(app, lambda c: service.decide(c, quote_id, status, body and body.note))
+    return api.command(
+        app, lambda c: service.decide(c, quote_id, status, body.note if body else None)
+    )
 
 
 @app.get("/v1/quotes/<quote_id>/history")

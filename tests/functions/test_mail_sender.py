@@ -80,7 +80,7 @@ def test_the_mail_carries_the_printed_quote(quotes: Client, aws_services: Aws, s
     assert "https://quotes.test/" in text
     (attached,) = sent.iter_attachments()
     assert attached.get_filename() == f"{number}.pdf"
-    assert attached.get_payload(decode=True).startswith(b"%PDF-")  # type: ignore[union-attr]
+    assert attached.get_payload(decode=True).startswith(b"%PDF-")
     found = delivery(quotes, quote_id)
     assert (found["status"], found["attachment"], found["attempts"]) == ("sent", "attached", 1)
 

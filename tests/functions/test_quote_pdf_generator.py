@@ -2,8 +2,8 @@
 
 import hashlib
 import io
-import urllib.request
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 from functions.quote_pdf_generator.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as quotes_handler
 from quotekit.quotes import document
+from quotekit.quotes.logos import LogoError
 from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
@@ -158,7 +159,7 @@ def test_a_print_that_keeps_failing_says_why_and_frees_the_mail(
     message = order(quotes, aws_services)
 
     def fail(_: object) -> None:
-        raise document.LogoError
+        raise LogoError
 
     monkeypatch.setattr(document, "render", fail)
 
@@ -193,4 +194,4 @@ def test_the_link_gives_the_file_a_name_a_browser_can_save(quotes: Client, print
 
     url = printer("POST", f"/v1/quotes/{quote['id']}/pdf").json["url"]
 
-    assert "draft.pdf" in urllib.request.unquote(url)
+    assert "draft.pdf" in unquote(url)

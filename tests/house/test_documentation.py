@@ -11,7 +11,9 @@ from quotekit.settings import documented
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DOORS = sorted((ROOT / "functions").glob("*/app.py"))
-MODULES = sorted(path for root in ("layers/shared", "local") for path in (ROOT / root).rglob("*.py"))
+MODULES = sorted(
+    path for root in ("layers/shared", "local") for path in (ROOT / root).rglob("*.py")
+)
 
 
 @pytest.mark.parametrize("setting", list(documented()), ids=lambda setting: setting.variable)
@@ -22,7 +24,8 @@ def test_every_setting_is_in_the_readme_with_its_default(setting) -> None:
 
 
 def test_every_error_code_is_in_the_readme_with_its_status() -> None:
-    tree = [errors.QuoteKitError, *errors.QuoteKitError.__subclasses__()]
+    tree: list[type[errors.QuoteKitError]] = [errors.QuoteKitError]
+    tree += errors.QuoteKitError.__subclasses__()
 
     missing = [e.code for e in tree if f"{e.code} | {e.status.value}" not in README]
 

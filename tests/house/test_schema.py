@@ -158,12 +158,11 @@ def migrate(server: Server, migrated: str) -> Any:
         url = address(server.url, "updown", "migrating:migrating")
 
         def run(*command: str) -> list[Any]:
+            place = f"{url}?sslmode=disable"
+            arguments = ("--migrations-dir", ROOT / "migrations", "--no-dump-schema", *command)
+            dbmate = ROOT / ".venv/bin/dbmate"
             done = subprocess.run(
-                [ROOT / ".venv/bin/dbmate", "--url", f"{url}?sslmode=disable", "--migrations-dir"]
-                + [ROOT / "migrations", "--no-dump-schema", *command],
-                capture_output=True,
-                text=True,
-                check=False,
+                [dbmate, "--url", place, *arguments], capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, done.stderr
             with psycopg.connect(url) as connection:

@@ -1,6 +1,7 @@
 """SES as an HTTP server: it keeps what it took, and fails as it was told to.
 
-The shapes are those of the SES API v2 (POST /v2/email/outbound-emails, errors in `x-amzn-errortype`).
+The shapes are those of the SES API v2: POST /v2/email/outbound-emails, and errors named in the
+header `x-amzn-errortype`.
 """
 
 import base64
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from typing import Any
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Ses:
             status, kind = self.failures.pop(0)
             return status, {"x-amzn-errortype": kind}, {"message": f"{kind}: as told"}
         raw = base64.b64decode(body["Content"]["Raw"]["Data"])
-        self.mails.append(cast("EmailMessage", email.message_from_bytes(raw, policy=default)))
+        self.mails.append(email.message_from_bytes(raw, policy=default))
         return 200, {}, {"MessageId": f"ses-{len(self.mails)}"}
 
 

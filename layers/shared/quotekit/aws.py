@@ -8,7 +8,7 @@ _clients: Final[dict[str, Any]] = {}
 _making: Final = Lock()  # boto3's default session must not make two clients at once
 
 
-def client(service: str, *, attempts: int = 3) -> Any:  # noqa: ANN401 - each caller knows which
+def client(service: str, *, attempts: int = 3) -> Any:  # noqa: ANN401 - callers know
     """The one client of a service, with short timeouts; one attempt where a queue repeats anyway."""
     if service not in _clients:
         with _making:

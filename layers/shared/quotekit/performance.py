@@ -1,9 +1,9 @@
 """What a function says about itself: one logger, one set of metrics, measured and never guessed.
 
-Metrics go out in CloudWatch's embedded metric format, one line an invocation, once by `service` and once
-by `service` and `route`: Duration (ms), ColdStart (0 or 1), Queries (statements sent to PostgreSQL),
-DatabaseTime (ms), MemoryUsed (peak of the process, MiB), Errors (0 or 1: an answer of 500 or more,
-or an exception).
+Metrics go out in CloudWatch's embedded metric format, one line an invocation, once by `service` and
+once by `service` and `route`: Duration (ms), ColdStart (0 or 1), Queries (statements sent to
+PostgreSQL), DatabaseTime (ms), MemoryUsed (peak of the process, MiB), Errors (0 or 1: an answer of
+500 or more, or an exception).
 """
 
 import resource

@@ -122,7 +122,7 @@ class Calculation:
 class Quote:
     """A quote as its owner sees it. `version` counts changes; `revision` is the document's.
 
-    `link` is the address its client opens: told once, when it is sent, for only its hash is kept."""
+    `link` is the address its client opens, told once, when it is sent: only its hash is kept."""
 
     id: UUID
     number: str | None
