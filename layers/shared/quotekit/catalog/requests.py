@@ -71,7 +71,7 @@ class CategoryChange(CategoryCreate, Change):
 class Listing(Body):
     """Which page of a list, in which order, of what holds these words."""
 
-    q: Annotated[str, StringConstraints(max_length=200)] | None = None
+    q: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
     sort: Order = "-created_at"
     limit: Annotated[int, Field(ge=1, le=paging.MOST)] = 25
     cursor: Cursor | None = None
