@@ -10,8 +10,6 @@ from typing import Final
 FONTS: Final = Path(__file__).with_name("print") / "fonts"
 SUBSTITUTE: Final = "□"
 LINE_ENDS: Final = {ord(end): "\n" for end in "\v\f\x85\u2028\u2029"} | {ord("\t"): " "}
-# embeddings, overrides and isolates could turn the digits of a price around
-DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 BYTE_ORDER_MARK: Final = "\ufeff"  # fonts have it, PDF/UA forbids it
 
 
@@ -26,11 +24,12 @@ def _printed(character: str, drawable: frozenset[int]) -> str:
     if character == "\n":
         return character
     category = unicodedata.category(character)
-    if category == "Cc" or character in DIRECTIONS or character == BYTE_ORDER_MARK:
+    if category == "Cc" or character == BYTE_ORDER_MARK:
         return ""
     if ord(character) in drawable:
         return character
-    # marks and invisible characters vanish, letters leave a trace
+    # marks and invisible characters vanish, and with them Unicode's direction overrides, which
+    # could turn the digits of a price around; letters leave a trace
     return "" if category in {"Cf", "Cn", "Mn", "Me"} else SUBSTITUTE
 
 
