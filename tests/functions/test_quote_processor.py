@@ -5,15 +5,16 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from functions.quote_processor.app import lambda_handler
+from quotekit import database as databases
 from quotekit import settings
-from quotekit.database import Connection
+from quotekit.database import Actor
 from quotekit.errors import QuotaExceededError
 from quotekit.quotes.requests import SendRequest
 from quotekit.quotes.sending import Sending
@@ -285,11 +286,11 @@ def test_a_quote_for_nobody_cannot_be_mailed(quotes: Client) -> None:
 
 
 def test_the_sixth_quote_of_a_free_month_is_refused_also_when_ten_go_at_once(
-    quotes: Client, database: Database
+    quotes: Client, environment: pytest.MonkeyPatch
 ) -> None:
     ids = [UUID(create(quotes)["id"]) for _ in range(10)]
 
-    outcomes = send_in_parallel(database, ids)
+    outcomes = send_in_parallel(environment, ids)
 
     assert Counter(outcomes) == {"sent": 5, "QUOTA_EXCEEDED": 5}
     refused = send(quotes, create(quotes)["id"])
@@ -299,12 +300,12 @@ def test_the_sixth_quote_of_a_free_month_is_refused_also_when_ten_go_at_once(
 
 
 def test_a_hundred_parallel_sends_with_rollbacks_leave_numbers_without_gaps(
-    quotes: Client, database: Database
+    quotes: Client, environment: pytest.MonkeyPatch, database: Database
 ) -> None:
     ids = [UUID(create(quotes)["id"]) for _ in range(100)]
     premium(database, ACCOUNT)
 
-    outcomes = send_in_parallel(database, ids, abandon_every=3)
+    outcomes = send_in_parallel(environment, ids, abandon_every=3)
 
     assert Counter(outcomes) == {"sent": 66, "abandoned": 34}
     with psycopg.connect(database.owner_url) as connection:
@@ -318,27 +319,28 @@ class Abandoned(Exception):  # noqa: N818
     pass
 
 
-def send_in_parallel(database: Database, ids: list[UUID], abandon_every: int = 0) -> list[str]:
-    """Send through the service on connections of their own, as so many sandboxes would."""
-    claims = {"sub": str(USER), "account_id": str(ACCOUNT)}
+def send_in_parallel(
+    environment: pytest.MonkeyPatch, ids: list[UUID], abandon_every: int = 0
+) -> list[str]:
+    """Send through the service on twenty connections, as so many sandboxes would."""
+    environment.setenv("DATABASE_POOL_MAX", "20")
+    settings.forget()
+    databases.forget()
+    actor = Actor("authenticated", {"sub": str(USER), "account_id": str(ACCOUNT)})
     request = SendRequest(channel="link")
 
     def work(place: int, quote_id: UUID) -> str:
-        with psycopg.connect(database.url, autocommit=True) as connection:
-            try:
-                with connection.transaction():
-                    connection.execute("set local role authenticated")
-                    connection.execute(
-                        "select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)]
-                    )
-                    sending = Sending(request, "https://quotes.test", datetime.now(UTC))
-                    sending.send(cast("Connection", connection), quote_id)
-                    if abandon_every and place % abandon_every == 0:
-                        raise Abandoned
-            except QuotaExceededError as error:
-                return error.code
-            except Abandoned:
-                return "abandoned"
+        try:
+            with databases.transaction(actor) as connection:
+                Sending(request, "https://quotes.test", datetime.now(UTC)).send(
+                    connection, quote_id
+                )
+                if abandon_every and place % abandon_every == 0:
+                    raise Abandoned
+        except QuotaExceededError as error:
+            return error.code
+        except Abandoned:
+            return "abandoned"
         return "sent"
 
     with ThreadPoolExecutor(max_workers=20) as pool:

@@ -1,6 +1,6 @@
 """Transactions that act for somebody: trips on the wire, errors, isolation between borrowers."""
 
-# ruff: noqa: PT012, TRY301 what happens inside a transaction is what is tested
+# ruff: noqa: PT012 what happens inside a transaction is what is tested
 
 import threading
 from contextlib import suppress
@@ -486,3 +486,56 @@ def terminate_sleepers(database):
     with psycopg.connect(database.owner_url, autocommit=True) as admin:
         while admin.execute(sleeping).fetchone() is None:
             pass
+
+
+def test_a_deferred_statement_travels_with_the_commit(proxy, notes):
+    warm(proxy)
+
+    with transaction(ALICE) as connection:
+        connection.execute(INSERT, {"text": "awaited"})
+        connection.defer(INSERT, {"text": "deferred"})
+
+    assert proxy.flights == 2
+    assert texts(ALICE) == ["awaited", "deferred"]
+
+
+def test_a_deferred_statement_travels_with_the_next_one_and_in_order(proxy, notes):
+    warm(proxy)
+
+    with transaction(ALICE) as connection:
+        connection.defer(INSERT, {"text": "first"})
+        seen = connection.execute(SELECT).fetchall()
+
+    assert proxy.flights == 2
+    assert seen == [("first",)]
+
+
+def test_a_transaction_of_deferred_statements_alone_is_one_trip(proxy, notes):
+    warm(proxy)
+
+    with transaction(ALICE) as connection:
+        connection.defer(INSERT, {"text": "alone"})
+
+    assert proxy.flights == 1
+    assert texts(ALICE) == ["alone"]
+
+
+def test_the_error_of_a_deferred_statement_undoes_the_transaction(notes):
+    with pytest.raises(UniqueViolation), transaction(ALICE) as connection:
+        connection.execute(INSERT, {"text": "same"})
+        connection.defer(INSERT, {"text": "same"})
+
+    assert texts(ALICE) == []
+
+
+def test_what_was_deferred_before_an_exception_is_not_done(notes):
+    with pytest.raises(ZeroDivisionError), transaction(ALICE) as connection:
+        connection.defer(INSERT, {"text": "never"})
+        _ = 1 / 0
+
+    assert texts(ALICE) == []
+
+
+def test_a_reader_defers_nothing(notes):
+    with reading(ALICE) as connection, pytest.raises(psycopg.InterfaceError):
+        connection.defer(INSERT, {"text": "never"})

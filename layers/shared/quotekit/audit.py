@@ -39,7 +39,7 @@ def record(
         "object_id": object_id,
         "details": Jsonb(details or {}),
     }
-    connection.execute(RECORD, values)
+    connection.defer(RECORD, values)
 
 
 RECORD_FOR: Final = """
@@ -63,7 +63,7 @@ def record_for(
         "object_id": object_id,
         "details": Jsonb(details or {}),
     }
-    connection.execute(RECORD_FOR, values)
+    connection.defer(RECORD_FOR, values)
 
 
 HISTORY: Final = """

@@ -9,7 +9,7 @@ _making: Final = Lock()  # boto3's default session must not make two clients at 
 
 
 def client(service: str, *, attempts: int = 3) -> Any:  # noqa: ANN401 - callers know
-    """The one client of a service, with short timeouts; one attempt where a queue repeats anyway."""
+    """The one client of a service, with short timeouts; one attempt where a queue repeats."""
     if service not in _clients:
         with _making:
             if service not in _clients:

@@ -1,25 +1,25 @@
 """A connection that acts for somebody, measures itself and never waits without an end.
 
 BEGIN, role and claims ride in front of the first statement: one flight of libpq's pipeline with
-one Sync. The figures behind that choice: docs/decisions/0004-pooling.md.
+one Sync. What is deferred rides with the next statement, or with the commit. The figures behind
+that choice: docs/decisions/0004-pooling.md.
 """
 
 import json
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import _GeneratorContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import psycopg
 from psycopg import generators
-from psycopg._preparing import Prepare
 from psycopg._queries import PostgresQuery
 from psycopg.abc import Params, PQGen, Query
-from psycopg.copy import Copy, Writer
+from psycopg.adapt import Transformer
 from psycopg.errors import InFailedSqlTransaction, LockNotAvailable, TransactionRollback
 from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
@@ -28,10 +28,19 @@ from psycopg.rows import TupleRow
 from quotekit.settings import DatabaseSettings
 from quotekit.trips import Health, counters
 
-type Rider = tuple[bytes, tuple[bytes, ...] | None]
 
-BEGIN: Final[Rider] = (b"begin", None)
-BEGIN_READ_ONLY: Final[Rider] = (b"begin read only", None)
+class Rider(NamedTuple):
+    """A statement that travels with another's trip: what libpq's PQsendQueryParams takes."""
+
+    command: bytes
+    parameters: Sequence[bytes | bytearray | memoryview | None] | None = None
+    types: Sequence[int] | None = None
+    formats: Sequence[int] | None = None
+
+
+BEGIN: Final = Rider(b"begin")
+BEGIN_READ_ONLY: Final = Rider(b"begin read only")
+COMMIT: Final = Rider(b"commit")
 BECOME: Final = b"""
 select set_config('role', $1, true),
        set_config('request.jwt.claims', $2, true),
@@ -60,7 +69,7 @@ class Actor:
 
     @property
     def gate(self) -> tuple[Rider, ...]:
-        return () if self.admission is None else ((self.admission, None),)
+        return () if self.admission is None else (Rider(self.admission),)
 
     @cached_property
     def encoded(self) -> tuple[bytes, bytes]:
@@ -75,6 +84,7 @@ class Connection(psycopg.Connection[TupleRow]):
     _actor: Actor | None = None
     riders: tuple[Rider, ...] = ()  # what has to travel in front of the next statement
     _reading = False
+    _deferred = False
 
     def prepare(self, settings: DatabaseSettings) -> None:
         self.deadline = settings.statement_timeout + settings.network_timeout
@@ -90,14 +100,27 @@ class Connection(psycopg.Connection[TupleRow]):
         self._actor = actor
         self._reading = reading
         if reading:
-            become = (BECOME_READER, (*actor.encoded, self._statement_timeout))
+            become = Rider(BECOME_READER, (*actor.encoded, self._statement_timeout))
             self.riders = (become, *actor.gate)
         else:
             self.riders = (BEGIN, self._become(actor), *actor.gate)
 
     def rest(self, *, failed: bool) -> None:
         """Commit, or roll back what failed; afterwards the connection acts for nobody."""
-        self._actor, self.riders = None, ()
+        deferred, self._deferred = self._deferred and not failed, False
+        try:
+            if deferred and self.pgconn.transaction_status != TransactionStatus.INERROR:
+                self.riders = (*self.riders, COMMIT)
+                with self.lock:
+                    self.wait(self.fly(lambda: 0))
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            self._actor, self.riders = None, ()
+            self._end(failed=failed)
+
+    def _end(self, *, failed: bool) -> None:
         status = self.pgconn.transaction_status
         if status == TransactionStatus.IDLE:
             return
@@ -108,6 +131,17 @@ class Connection(psycopg.Connection[TupleRow]):
                 raise InFailedSqlTransaction("an ignored error failed the transaction")
         else:
             self.commit()
+
+    def defer(self, query: Query, parameters: Params) -> None:
+        """Add a statement that nobody waits for: it costs no trip, and errs with the next one's."""
+        if self._actor is None or self._reading:
+            raise psycopg.InterfaceError("only a transaction defers")
+        asked = PostgresQuery(Transformer(self))
+        asked.convert(query, parameters)
+        rider = Rider(asked.query, asked.params, asked.types or None, asked.formats)
+        self.riders = (*self.riders, rider)
+        self._deferred = True
+        counters.queries += 1
 
     def begin(self) -> None:
         """Open the transaction on a trip of its own, for what cannot carry it."""
@@ -128,8 +162,8 @@ class Connection(psycopg.Connection[TupleRow]):
         if not self._reading:
             self.riders = ()
         self.pgconn.enter_pipeline_mode()
-        for command, parameters in riders:
-            self.pgconn.send_query_params(command, parameters)
+        for rider in riders:
+            self.pgconn.send_query_params(*rider)
         expected = len(riders) + board()
         self.pgconn.pipeline_sync()
         yield from generators.send(self.pgconn)
@@ -216,83 +250,8 @@ class Connection(psycopg.Connection[TupleRow]):
         return super().pipeline()
 
     def _become(self, actor: Actor) -> Rider:
-        return BECOME, (*actor.encoded, self._statement_timeout, self._idle_timeout)
-
-
-class Cursor[Row](psycopg.Cursor[Row]):
-    """A cursor whose first statement takes BEGIN, role and claims along."""
-
-    _conn: Connection
-
-    def executemany(
-        self, query: Query, params_seq: Iterable[Params], *, returning: bool = False
-    ) -> None:
-        self._conn.begin()
-        super().executemany(query, params_seq, returning=returning)
-
-    def stream(
-        self,
-        query: Query,
-        params: Params | None = None,
-        *,
-        binary: bool | None = None,
-        size: int = 1,
-    ) -> Iterator[Row]:
-        self._conn.begin()
-        return super().stream(query, params, binary=binary, size=size)
-
-    def copy(
-        self, statement: Query, params: Params | None = None, *, writer: Writer | None = None
-    ) -> _GeneratorContextManager[Copy]:
-        self._conn.begin()
-        return super().copy(statement, params, writer=writer)
-
-    def _start_query(self, query: Query | None = None) -> PQGen[None]:
-        self._conn.check_acting()
-        counters.queries += 1
-        yield from super()._start_query(query)
-
-    def _execute_gen(
-        self,
-        query: Query,
-        params: Params | None = None,
-        *,
-        prepare: bool | None = None,
-        binary: bool | None = None,
-    ) -> PQGen[None]:
-        if not self._conn.riders:
-            yield from super()._execute_gen(query, params, prepare=prepare, binary=binary)
-            return
-        counters.queries += 1
-        yield from super()._start_query(query)
-        converted = self._convert_query(query, params)
-        yield from self._carry(converted, prepare=prepare, binary=binary)
-        self._last_query = query
-        yield from self._conn._prepared.maintain_gen(self._conn)  # noqa: SLF001 as psycopg does
-
-    def _carry(
-        self, query: PostgresQuery, *, prepare: bool | None, binary: bool | None
-    ) -> PQGen[None]:
-        """Do what psycopg's _maybe_prepare_gen does, in one flight with the riders."""
-        prepared = self._conn._prepared  # noqa: SLF001 as psycopg does
-        kind, name = self._get_prepared(query, prepare)
-
-        def board() -> int:
-            if kind is Prepare.NO:
-                self._execute_send(query, force_extended=True, binary=binary)
-                return 1
-            if kind is Prepare.SHOULD:
-                self._send_prepare(name, query)
-            self._send_query_prepared(name, query, binary=binary)
-            return 2 if kind is Prepare.SHOULD else 1
-
-        *preparing, results = yield from self._conn.fly(board)
-        key = prepared.maybe_add_to_cache(query, kind, name)
-        if key is not None:
-            prepared.validate(key, kind, name, results)
-        for answer in (*preparing, results):
-            self._check_results(answer)
-        self._set_results(results)
+        timeouts = (self._statement_timeout, self._idle_timeout)
+        return Rider(BECOME, (*actor.encoded, *timeouts))
 
 
 def milliseconds(seconds: float) -> bytes:

@@ -10,7 +10,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from quotekit import settings
-from quotekit.connection import Actor, Connection, Cursor, milliseconds
+from quotekit.connection import Actor, Connection, milliseconds
+from quotekit.cursor import Cursor
 from quotekit.errors import DatabaseUnavailableError, UnauthorizedError
 from quotekit.pool import Pool, PoolStatistics
 from quotekit.trips import counters

@@ -2,7 +2,6 @@
 depth."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -13,6 +12,8 @@ from uuid import UUID
 from quotekit.errors import invalid
 
 MOST: Final = 100
+# binascii.Error is a ValueError; a cursor of ten thousand brackets is a RecursionError.
+UNREADABLE: Final = (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def decode[T](cursor: str | None, parse: Callable[[str], T]) -> tuple[T, UUID] |
         padded = cursor + "=" * (-len(cursor) % 4)
         value, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         return parse(value), UUID(row_id)
-    except (binascii.Error, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+    except UNREADABLE as error:
         raise invalid("cursor", "is not a cursor of this list") from error
 
 
