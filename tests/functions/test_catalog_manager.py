@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, Final
@@ -19,10 +19,18 @@ from functions.catalog_manager.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as quote_handler
 from quotekit import auth
 from quotekit import database as db
+from quotekit.accounts import company
 from quotekit.accounts.logo import MOST_BYTES
-from quotekit.catalog import categories, clients
-from quotekit.catalog.requests import CategoryCreate, ClientCreate
-from quotekit.errors import ConflictError, QuotaExceededError
+from quotekit.accounts.requests import CompanyChange
+from quotekit.catalog import categories, clients, items
+from quotekit.catalog.requests import (
+    CategoryChange,
+    CategoryCreate,
+    ClientChange,
+    ClientCreate,
+    ItemChange,
+)
+from quotekit.errors import ConflictError, QuotaExceededError, StaleVersionError
 from tests import conftest
 from tests.conftest import Database
 from tests.functions.conftest import (
@@ -62,6 +70,7 @@ WHOLE: Final[dict[str, dict[str, Any]]] = {
         "sort_order": 3,
     },
 }
+ONE: Final = {"clients": "client", "items": "item", "categories": "category"}
 EVERY: Final = pytest.mark.parametrize("kind", list(WHOLE))
 PAGED: Final = pytest.mark.parametrize("kind", ["clients", "items"])
 
@@ -141,26 +150,23 @@ def test_little_has_to_be_said(
     assert defaults.items() <= created.items()
 
 
-@EVERY
+@pytest.mark.parametrize(
+    ("kind", "emptied"),
+    [("clients", "notes"), ("items", "tax_rate"), ("categories", "description")],
+)
 def test_a_change_keeps_what_it_does_not_name(
-    catalog: Client, database: Database, kind: str
+    catalog: Client, database: Database, kind: str, emptied: str
 ) -> None:
     created = create(catalog, kind)
+    path = f"/v1/{kind}/{created['id']}"
 
-    changed = catalog(
-        "PATCH",
-        f"/v1/{kind}/{created['id']}",
-        {"name": " New ", "description": None, "version": 1}
-        if kind != "clients"
-        else {"name": " New ", "notes": None, "version": 1},
-    )
+    changed = catalog("PATCH", path, {"name": " New ", emptied: None, "version": 1})
 
     assert changed.status == 200, changed.text
-    emptied = "notes" if kind == "clients" else "description"
     expected = created | {"name": "New", emptied: None, "version": 2}
     assert changed.json == expected | {"updated_at": changed.json["updated_at"]}
     assert changed.json["updated_at"] > created["updated_at"]
-    assert catalog("GET", f"/v1/{kind}/{created['id']}").json == changed.json
+    assert catalog("GET", path).json == changed.json
     assert history(database, created["id"])[-1][1] == {"fields": sorted(["name", emptied])}
 
 
@@ -195,13 +201,7 @@ def test_another_account_finds_nothing_of_it(
     assert {answer.json["code"] for answer in answers} == {"NOT_FOUND"}
     assert listed(stranger, kind) == []
     assert catalog("GET", path).json == created
-    assert [action for action, _ in history(database, created["id"])] == [
-        f"{created_as(kind)}.created"
-    ]
-
-
-def created_as(kind: str) -> str:
-    return {"clients": "client", "items": "item", "categories": "category"}[kind]
+    assert [action for action, _ in history(database, created["id"])] == [f"{ONE[kind]}.created"]
 
 
 @EVERY
@@ -212,9 +212,8 @@ def test_what_was_deleted_is_gone(catalog: Client, database: Database, kind: str
 
     assert [answer.status for answer in answers] == [204, 404, 404]
     assert answers[0].text == ""
-    thing = created_as(kind)
     actions = [action for action, _ in history(database, path.rpartition("/")[2])]
-    assert actions == [f"{thing}.created", f"{thing}.deleted"]
+    assert actions == [f"{ONE[kind]}.created", f"{ONE[kind]}.deleted"]
 
 
 @EVERY
@@ -602,6 +601,34 @@ def test_an_account_has_500_categories_at_most(
 
     assert outcomes == {"created": 2, "An account has 500 categories at most.": 8}
     assert len(listed(catalog, "categories")) == 500
+
+
+def test_of_changes_made_at_once_from_one_version_one_is_kept(
+    catalog: Client, crowd: tuple[ThreadPoolExecutor, db.Actor]
+) -> None:
+    threads, actor = crowd
+    ids = {kind: UUID(create(catalog, kind)["id"]) for kind in WHOLE}
+    catalog("PATCH", SETTINGS, {"version": 0})
+    renaming: list[Callable[[db.Connection, str], object]] = [
+        lambda c, name: clients.change(c, ids["clients"], ClientChange(name=name), version=1),
+        lambda c, name: items.change(c, ids["items"], ItemChange(name=name), version=1),
+        lambda c, name: categories.change(
+            c, ids["categories"], CategoryChange(name=name), version=1
+        ),
+        lambda c, name: company.change(c, ACCOUNT, CompanyChange(company_name=name), version=1),
+    ]
+
+    def come(number: int) -> str:
+        try:
+            with db.transaction(actor) as connection:
+                renaming[number % 4](connection, f"Name {number}")
+        except StaleVersionError as error:
+            return error.code
+        return f"kept {number % 4}"
+
+    outcomes = Counter(threads.map(come, range(60)))
+
+    assert outcomes == {"kept 0": 1, "kept 1": 1, "kept 2": 1, "kept 3": 1, "CONFLICT": 56}
 
 
 SETTINGS: Final = "/v1/company-settings"
