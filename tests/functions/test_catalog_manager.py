@@ -2,10 +2,12 @@
 
 import base64
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from threading import Barrier
 from typing import Any, Final
 from urllib.parse import quote as url_quote
 from uuid import UUID, uuid4
@@ -31,6 +33,8 @@ from quotekit.catalog.requests import (
     ItemChange,
 )
 from quotekit.errors import ConflictError, QuotaExceededError, StaleVersionError
+from quotekit.quotes.requests import QuoteCreate
+from quotekit.quotes.service import create_quote
 from tests import conftest
 from tests.conftest import Database
 from tests.functions.conftest import (
@@ -548,6 +552,7 @@ def crowd(
     """Sixty threads, each with a connection of its own, for one account."""
     environment.setenv("DATABASE_POOL_MAX", "60")
     conftest.forget()
+    assert db.statistics().maximum == 60  # makes the pool, before sixty threads try at once
     actor = auth.principal({"sub": str(USER), "account_id": str(ACCOUNT)}).actor
     with ThreadPoolExecutor(max_workers=60) as threads:
         yield threads, actor
@@ -603,6 +608,35 @@ def test_an_account_has_500_categories_at_most(
     assert len(listed(catalog, "categories")) == 500
 
 
+def test_a_client_cannot_be_deleted_while_a_quote_comes_to_name_him(
+    catalog: Client, database: Database, crowd: tuple[ThreadPoolExecutor, db.Actor]
+) -> None:
+    threads, actor = crowd
+    client_id = UUID(create(catalog, "clients")["id"])
+    line = {"name": "Work", "quantity": 1, "unit_cost": 1}
+    quote = QuoteCreate.model_validate({"client_id": client_id, "line_items": [line]})
+
+    def remove() -> None:
+        with db.transaction(actor) as connection:
+            clients.delete(connection, client_id)
+
+    with db.transaction(actor) as connection:
+        create_quote(connection, quote)
+        connection.execute("set constraints all immediate")
+        removal = threads.submit(remove)
+        wait_until_somebody_waits(database)
+
+    with pytest.raises(ConflictError, match="1 quote names this client"):
+        removal.result(timeout=20)
+
+
+def wait_until_somebody_waits(database: Database) -> None:
+    statement = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
+    until = time.monotonic() + 20
+    while not select(database, statement):
+        assert time.monotonic() < until
+
+
 def test_of_changes_made_at_once_from_one_version_one_is_kept(
     catalog: Client, crowd: tuple[ThreadPoolExecutor, db.Actor]
 ) -> None:
@@ -618,9 +652,13 @@ def test_of_changes_made_at_once_from_one_version_one_is_kept(
         lambda c, name: company.change(c, ACCOUNT, CompanyChange(company_name=name), version=1),
     ]
 
+    here = Barrier(60, timeout=20)
+
     def come(number: int) -> str:
         try:
             with db.transaction(actor) as connection:
+                connection.execute("select")
+                here.wait()
                 renaming[number % 4](connection, f"Name {number}")
         except StaleVersionError as error:
             return error.code
