@@ -225,6 +225,7 @@ def main() -> None:
                 "POWERTOOLS_SERVICE_NAME": "bench",
                 "POWERTOOLS_METRICS_NAMESPACE": "QuoteKit",
                 "PORTAL_URL": "http://127.0.0.1",
+                "DATABASE_PREPARE_THRESHOLD": "5",  # psycopg's own default, which the peer has too
             }
             payload = event(token)
             mine, peer = (

@@ -1,7 +1,6 @@
 """HTTP /v1/quotes and /v1/usage: quotes from first draft to the client's answer."""
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,11 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quotekit import api, audit, outbox
+from quotekit import api, audit
 from quotekit.accounts import usage
 from quotekit.bodies import Day
 from quotekit.performance import logger, metrics
-from quotekit.quotes import repository, requests, search, sending, service
+from quotekit.quotes import repository, requests, search, service
 from quotekit.quotes.model import Filters, Status
 from quotekit.settings import portal_settings
 
@@ -23,7 +22,7 @@ app = api.Api()
 
 @app.post("/v1/quotes")
 def create_quote(body: requests.QuoteCreate) -> Response[str]:
-    return api.command(app, lambda c: service.create_quote(c, body), status=HTTPStatus.CREATED)
+    return api.create(app, lambda c: service.create_quote(c, body))
 
 
 @app.post("/v1/quotes/calculate")
@@ -68,16 +67,15 @@ def delete_quote(quote_id: UUID) -> Response[str]:
 @app.post("/v1/quotes/<quote_id>/duplicate")
 def duplicate_quote(quote_id: UUID, body: requests.DuplicateRequest | None = None) -> Response[str]:
     name = body.template_name if body else None
-    return api.command(
-        app, lambda c: service.duplicate_quote(c, quote_id, name), status=HTTPStatus.CREATED
-    )
+    return api.create(app, lambda c: service.duplicate_quote(c, quote_id, name))
 
 
 @app.post("/v1/quotes/<quote_id>/send")
 def send_quote(quote_id: UUID, body: requests.SendRequest | None = None) -> Response[str]:
-    delivery = sending.Sending(
-        body or requests.SendRequest(), portal_settings().url, datetime.now(UTC)
-    )
+    from quotekit import outbox
+    from quotekit.quotes.sending import Sending
+
+    delivery = Sending(body or requests.SendRequest(), portal_settings().url, datetime.now(UTC))
     response = api.command(app, lambda connection: delivery.send(connection, quote_id))
     outbox.deliver(delivery.promises)
     return response

@@ -163,3 +163,34 @@ def test_without_any_key_the_service_is_unavailable_not_the_caller_wrong(jwks: P
 
     with pytest.raises(ServiceUnavailableError):
         authenticate(signed())
+
+
+def test_a_verified_token_is_refused_once_it_has_expired(
+    jwks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signed(exp=int(time.time()) + 60)
+    authenticate(token)
+    later = time.time() + 60 + settings.auth_settings().leeway
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    with pytest.raises(UnauthorizedError):
+        authenticate(token)
+
+
+def test_a_verified_token_is_refused_once_the_issuer_has_withdrawn_its_key(
+    jwks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signed()
+    authenticate(token)
+    jwks.write_text(json.dumps({"keys": published()["keys"][1:]}))
+    auth.verifier().fetched_at -= settings.auth_settings().jwks_ttl + 1
+
+    with pytest.raises(UnauthorizedError):
+        authenticate(token)
+
+
+def test_strangers_tokens_do_not_fill_the_memory(jwks: Path) -> None:
+    for number in range(auth.MOST_KNOWN + 10):
+        authenticate(signed(jti=str(number)))
+
+    assert len(auth.verifier().known) <= auth.MOST_KNOWN

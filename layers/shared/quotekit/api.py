@@ -173,6 +173,11 @@ def command(
     return response
 
 
+def create(app: Api, work: Callable[[Connection], object]) -> Response[str]:
+    """Answer a POST that makes something: a command whose answer is 201."""
+    return command(app, work, status=HTTPStatus.CREATED)
+
+
 def reply(result: object, *, status: HTTPStatus = HTTPStatus.OK) -> Response[str]:
     """JSON of a result: decimals as strings, times in ISO 8601; its `version` as ETag."""
     if result is None:

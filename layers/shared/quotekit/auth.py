@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ALGORITHMS: Final = ("RS256", "ES256")
 REQUIRED: Final = ("exp", "iat", "iss", "aud", "sub")
 LONGEST_TOKEN: Final = 8192
+MOST_KNOWN: Final = 256
 REFETCH_AFTER: Final = 10  # seconds between two looks for a key the issuer may have added
 ADMIT: Final = b"select auth.admit()"  # refuses a withdrawn token, founds a new caller's account
 CLAIMS: Final = ("sub", "account_id", "jti", "scope")
@@ -99,10 +100,25 @@ class Verifier:
     def __init__(self, settings: AuthSettings) -> None:
         self.settings = settings
         self.keys: dict[str, PyJWK] = {}
+        self.known: dict[str, dict[str, Any]] = {}
         self.fetched_at = float("-inf")
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a token that is genuine, ours and in force; else UnauthorizedError."""
+        """The claims of a token that is genuine, ours and in force; else UnauthorizedError.
+
+        A token that was verified is not verified again while it and the issuer's keys hold."""
+        now = time.time()
+        claims = self.known.get(token)
+        if claims is None or now - self.fetched_at > self.settings.jwks_ttl:
+            claims = self.examine(token)
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[token] = claims
+        if claims["exp"] + self.settings.leeway <= now:
+            raise UnauthorizedError
+        return claims
+
+    def examine(self, token: str) -> dict[str, Any]:
         import jwt  # noqa: PLC0415 - brings cryptography; a function without tokens must not pay
 
         if len(token) > LONGEST_TOKEN:
@@ -148,6 +164,7 @@ class Verifier:
             if not self.keys:
                 raise ServiceUnavailableError("The token issuer does not answer.") from error
             return  # the last good keys stay; the next request tries again
+        self.known.clear()
         self.keys = {key.key_id: key for key in keys if key.key_id and usable(key)}
         self.fetched_at = time.time()
 

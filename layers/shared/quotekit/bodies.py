@@ -15,7 +15,11 @@ class Body(BaseModel):
     """A request body: what is not declared is refused; space around text is not kept."""
 
     model_config = ConfigDict(
-        extra="forbid", str_strip_whitespace=True, frozen=True, allow_inf_nan=False
+        extra="forbid",
+        str_strip_whitespace=True,
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a request pays for its own model only
     )
 
 
