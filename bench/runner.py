@@ -37,13 +37,13 @@ class Constant:
         (folder / "app.py").write_text(FUNCTION)
         self._version = Version("constant", "1", "app.handler", folder, timeout=10)
 
-    async def routing(self, function: str, qualifier: str) -> Mapping[str, float]:
+    async def routing(self, *_: str) -> Mapping[str, float]:
         return {"1": 1.0}
 
-    async def version(self, function: str, number: str) -> Version:
+    async def version(self, *_: str) -> Version:
         return self._version
 
-    async def reserved_concurrency(self, function: str) -> int | None:
+    async def reserved_concurrency(self, *_: str) -> int | None:
         return None
 
 

@@ -93,6 +93,7 @@ def _detach(settings: Settings) -> None:
     if process := stack.running(settings):
         raise StackError(f"a stack is running already (process {process})")
     settings.data.mkdir(parents=True, exist_ok=True)
+    (settings.local / "stack.json").unlink(missing_ok=True)  # of a run that was killed
     log = settings.data / "stack.log"
     with log.open("wb") as output:
         child = subprocess.Popen(

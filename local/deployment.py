@@ -32,13 +32,16 @@ class _Cache[T]:
     A function nobody called for a while is read before the call, so old weights are never used.
     """
 
-    def __init__(self, read: Callable[[str, str], T]) -> None:
+    def __init__(
+        self, read: Callable[[str, str], T], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._read = read
+        self._clock = clock
         self._kept: dict[tuple[str, str], _Kept[T]] = {}
 
     async def get(self, function: str, detail: str = "") -> T:
         kept = self._kept.get((function, detail))
-        age = time.monotonic() - kept.at if kept else STALE_SECONDS
+        age = self._clock() - kept.at if kept else STALE_SECONDS
         if kept is None or age >= STALE_SECONDS:
             return await self._renew(function, detail)
         if age >= FRESH_SECONDS and (kept.refresh is None or kept.refresh.done()):
@@ -47,7 +50,7 @@ class _Cache[T]:
 
     async def _renew(self, function: str, detail: str) -> T:
         value = await asyncio.to_thread(self._read, function, detail)
-        self._kept[function, detail] = _Kept(value, time.monotonic())
+        self._kept[function, detail] = _Kept(value, self._clock())
         return value
 
     async def _renew_behind(self, function: str, detail: str) -> None:

@@ -99,7 +99,7 @@ def details(identity: str, mail: EmailMessage) -> dict[str, Any]:
 
 def text(mail: EmailMessage, kind: str) -> str | None:
     body = mail.get_body(preferencelist=(kind,))
-    return str(body.get_content()) if body else None
+    return str(body.get_content()).replace("\r\n", "\n") if body else None
 
 
 def attachments(identity: str, mail: EmailMessage) -> list[Attachment]:

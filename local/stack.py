@@ -242,6 +242,7 @@ def only_one(settings: Settings) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        (settings.local / "stack.json").unlink(missing_ok=True)  # of a run that was killed
         yield
 
 

@@ -37,7 +37,9 @@ def for_emulator(built: Json) -> Json:
     for _, properties in functions(edited):
         properties.pop("DeploymentPreference", None)
         events = properties.get("Events", {})
-        for name in [n for n, e in events.items() if e["Properties"].get("Enabled") is False]:
+        for name in [
+            n for n, e in events.items() if e.get("Properties", {}).get("Enabled") is False
+        ]:
             del events[name]  # disabled on AWS as well: nobody shall poll it
         for event in events.values():
             if event["Type"] == "SQS":

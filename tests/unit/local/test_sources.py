@@ -84,7 +84,7 @@ def serve(sqs, function, until, **settings):
             mapping = Mapping(ARN, "sender", "live", **settings)
             task = asyncio.create_task(Poller(mapping, Queue(http, ARN), function).run())
             async with asyncio.timeout(5):
-                while not until():  # noqa: ASYNC110  # any condition of the test
+                while not until():  # any condition of the test
                     await asyncio.sleep(0.005)
             await asyncio.sleep(0.02)
             task.cancel()
