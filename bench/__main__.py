@@ -1,0 +1,52 @@
+"""Every measurement, one after the other, into bench/RESULTS.md: `make bench`."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+BENCHES: Final = {
+    "create.py": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
+    "pdf.py": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
+    "rls.py": "What row level security costs a request",
+    "runner.py": "The local runner",
+}
+HEAD: Final = """# Results
+
+Measured by `make bench` on {day}: {cores} cores, {machine}, Python {python}. The machine was shared, so
+only the ratios within one table mean something; every table is one run, its contenders taking turns.
+"""
+
+
+def measure(name: str) -> str:
+    """What a bench prints; its own processes and servers end with it."""
+    done = subprocess.run(
+        [sys.executable, HERE / name], stdout=subprocess.PIPE, text=True, check=False, timeout=1800
+    )
+    if done.returncode:
+        return f"It failed with exit code {done.returncode}."
+    return done.stdout.strip()
+
+
+def main() -> None:
+    head = HEAD.format(
+        day=datetime.now(UTC).date(),
+        cores=os.cpu_count(),
+        machine=platform.machine(),
+        python=platform.python_version(),
+    )
+    sections = [head]
+    for name, title in BENCHES.items():
+        print(f"\n{title}\n", flush=True)
+        found = measure(name)
+        print(found, flush=True)
+        sections.append(f"## {title}\n\n`python bench/{name}`\n\n{found}\n")
+    (HERE / "RESULTS.md").write_text("\n".join(sections))
+
+
+if __name__ == "__main__":
+    main()
