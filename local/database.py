@@ -34,11 +34,18 @@ def ensure_database(superuser_url: str) -> str:
 
 
 async def migrate(url: str, log: Path) -> None:
-    if "sslmode=" not in url:  # dbmate, unlike libpq, would insist on TLS
-        url += f"{'&' if urlsplit(url).query else '?'}sslmode=disable"
     dbmate = str(ROOT / ".venv" / "bin" / "dbmate")
     folder = str(ROOT / "migrations")
-    await run(log, dbmate, "--url", url, "--migrations-dir", folder, "--no-dump-schema", "up")
+    await run(
+        log, dbmate, "--url", without_tls(url), "--migrations-dir", folder, "--no-dump-schema", "up"
+    )
+
+
+def without_tls(url: str) -> str:
+    """For dbmate: unlike libpq it insists on TLS unless told not to."""
+    if "sslmode=" in url:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}sslmode=disable"
 
 
 def login_url(url: str, password_file: Path) -> str:

@@ -130,7 +130,8 @@ class Stack:
     def _prepare_account(self) -> None:
         """What an AWS account has before a deploy: secrets and a verified sender."""
         login = database.login_url(self._database_url, self._data / "functions.password")
-        for name, url in ((DATABASE_SECRET, login), (MIGRATION_SECRET, self._database_url)):
+        owner = database.without_tls(self._database_url)
+        for name, url in ((DATABASE_SECRET, login), (MIGRATION_SECRET, owner)):
             parts.put_secret(self._settings, name, json.dumps({"url": url}))
         parts.verify_sender(self._settings)
 
