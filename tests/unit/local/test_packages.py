@@ -21,6 +21,11 @@ def pack(files, *, program=None):
     return base64.b64encode(hashlib.sha256(content).digest()).decode(), content
 
 
+def put(store, files):
+    sha256, content = pack(files)
+    return store.package(sha256, lambda: content)
+
+
 def test_a_package_is_fetched_once_and_its_programs_can_run(tmp_path):
     store = PackageStore(tmp_path)
     sha256, content = pack({"app.py": "x = 1", "bin/tool": "#!"}, program="bin/tool")
@@ -49,11 +54,11 @@ def test_the_last_layer_lies_on_top(tmp_path):
     store = PackageStore(tmp_path)
     layers = []
     for files in ({"python/a.py": "1", "python/b.py": "1"}, {"python/b.py": "2"}):
-        sha256, content = pack(files)
-        layers.append(store.package(sha256, lambda content=content: content))
+        layers.append(put(store, files))
 
     merged = store.merged(layers)
 
+    assert merged is not None
     assert (merged / "python" / "a.py").read_text() == "1"
     assert (merged / "python" / "b.py").read_text() == "2"
     assert (layers[0] / "python" / "b.py").read_text() == "1"
@@ -64,8 +69,7 @@ def test_code_nobody_uses_any_more_is_removed(tmp_path):
     store = PackageStore(tmp_path)
     folders = []
     for text in ("1", "2"):
-        sha256, content = pack({"app.py": text})
-        folders.append(store.package(sha256, lambda content=content: content))
+        folders.append(put(store, {"app.py": text}))
 
     store.forget_all_but({folders[1]})
 
