@@ -52,9 +52,8 @@ def test_another_content_than_the_one_deployed_is_refused(tmp_path):
 
 def test_the_last_layer_lies_on_top(tmp_path):
     store = PackageStore(tmp_path)
-    layers = []
-    for files in ({"python/a.py": "1", "python/b.py": "1"}, {"python/b.py": "2"}):
-        layers.append(put(store, files))
+    contents = {"python/a.py": "1", "python/b.py": "1"}, {"python/b.py": "2"}
+    layers = [put(store, files) for files in contents]
 
     merged = store.merged(layers)
 
@@ -67,9 +66,7 @@ def test_the_last_layer_lies_on_top(tmp_path):
 
 def test_code_nobody_uses_any_more_is_removed(tmp_path):
     store = PackageStore(tmp_path)
-    folders = []
-    for text in ("1", "2"):
-        folders.append(put(store, {"app.py": text}))
+    folders = [put(store, {"app.py": text}) for text in ("1", "2")]
 
     store.forget_all_but({folders[1]})
 
