@@ -17,8 +17,9 @@ BENCHES: Final = {
 }
 HEAD: Final = """# Results
 
-Measured by `make bench` on {day}: {cores} cores, {machine}, Python {python}. The machine was shared, so
-only the ratios within one table mean something; every table is one run, its contenders taking turns.
+Measured by `make bench` on {day}: {cores} cores, {machine}, Python {python}. The machine was
+shared, so only the ratios within one table mean something; every table is one run, its
+contenders taking turns.
 """
 
 

@@ -24,8 +24,8 @@ create table app.quotes (
     decision_note  text check (length(decision_note) <= 2000),
     converted_at   timestamptz,
     expires_at     timestamptz,
-    search         tsvector not null generated always as (to_tsvector('simple',
-        title || ' ' || coalesce(number, '') || ' ' || coalesce(template_name, ''))) stored,
+    search         tsvector not null generated always as (to_tsvector('simple', translate(
+        title || ' ' || coalesce(number, '') || ' ' || coalesce(template_name, ''), '@._-+/', '      '))) stored,
     unique (account_id, id),
     unique (account_id, number),
     foreign key (account_id, client_id) references app.clients (account_id, id),
@@ -41,7 +41,6 @@ comment on column app.quotes.title is 'Words to find it by: client, lines, notes
 create index quotes_list on app.quotes (account_id, created_at desc, id desc);
 create index quotes_status on app.quotes (account_id, status, created_at desc, id desc);
 create index quotes_client on app.quotes (account_id, client_id, created_at desc, id desc);
-create index quotes_search on app.quotes using gin (search);
 create index quotes_expiring on app.quotes (expires_at) where status in ('sent', 'viewed');
 alter table app.quotes enable row level security;
 alter table app.quotes force row level security;

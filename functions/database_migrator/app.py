@@ -3,6 +3,7 @@
 Event: `{"command": "up" | "status" | "rollback"}`; "up" when left out.
 """
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,7 +17,8 @@ from quotekit.performance import logger, metrics
 from quotekit.settings import database_settings
 
 DBMATE: Final = Path(__file__).with_name("bin") / "dbmate"
-MIGRATIONS: Final = "/opt/migrations"
+# Where layers lie: /opt on Lambda; the local runner says where it put them.
+MIGRATIONS: Final = f"{os.environ.get('LAMBDA_LAYERS_ROOT', '/opt')}/migrations"
 SECONDS: Final = 570
 
 

@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quotekit import api, database, outbox, performance, queues, storage
 from quotekit.performance import logger, metrics
 from quotekit.quotes import basis, document, printing, repository
+from quotekit.quotes.logos import LogoError
 from quotekit.quotes.printing import Download, Printed, Sheet
 from quotekit.settings import queue_settings, storage_settings
 
@@ -50,7 +51,11 @@ def compose(connection: database.Connection, found: repository.Found) -> Sheet:
 def print_sheet(sheet: Sheet) -> Printed:
     """Print, store, and note it: killed in between, the next attempt makes the same object
     again."""
-    pdf = document.render(sheet.document)
+    try:
+        pdf = document.render(sheet.document)
+    except LogoError:  # a good beginning and a broken rest: the quote goes without it
+        logger.warning("the logo cannot be drawn", quote_id=str(sheet.found.quote.id))
+        pdf = document.render(printing.without_logo(sheet.document))
     storage.put(storage.documents(), sheet.key, pdf.content, "application/pdf")
     with database.transaction(database.SERVICE) as connection:
         return printing.keep(connection, sheet, pdf)

@@ -13,7 +13,6 @@ import pytest
 from functions.quote_pdf_generator.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as quotes_handler
 from quotekit.quotes import document
-from quotekit.quotes.logos import LogoError
 from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
@@ -159,7 +158,7 @@ def test_a_print_that_keeps_failing_says_why_and_frees_the_mail(
     message = order(quotes, aws_services)
 
     def fail(_: object) -> None:
-        raise LogoError
+        raise MemoryError
 
     monkeypatch.setattr(document, "render", fail)
 
@@ -172,7 +171,7 @@ def test_a_print_that_keeps_failing_says_why_and_frees_the_mail(
     assert len(aws_services.messages(aws_services.mail_queue)) == 1
     with psycopg.connect(database.owner_url) as connection:
         rows = connection.execute("select status, reason from app.documents").fetchall()
-    assert rows == [("failed", "LogoError")]
+    assert rows == [("failed", "MemoryError")]
 
 
 def test_only_the_broken_record_returns_to_the_queue(quotes: Client, aws_services: Aws) -> None:
@@ -195,3 +194,23 @@ def test_the_link_gives_the_file_a_name_a_browser_can_save(quotes: Client, print
     url = printer("POST", f"/v1/quotes/{quote['id']}/pdf").json["url"]
 
     assert "draft.pdf" in unquote(url)
+
+
+def test_a_logo_that_cannot_be_drawn_does_not_keep_the_quote_from_its_client(
+    quotes: Client, printer: Client, database: Database
+) -> None:
+    header_only = (
+        b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x10\x00\x00\x00\x10\x08\x02" * 2
+    )
+    boto3.client("s3").put_object(Bucket="assets", Key="broken", Body=header_only)
+    quote = quotes("POST", "/v1/quotes", QUOTE).json
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "insert into app.company_settings (account_id, logo_key) values (%s, 'broken')",
+            [ACCOUNT],
+        )
+
+    answer = printer("POST", f"/v1/quotes/{quote['id']}/pdf")
+
+    assert answer.status == 200, answer.text
+    assert "DRAFT" in text(content(only_key()))

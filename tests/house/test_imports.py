@@ -1,7 +1,7 @@
 """What a door may cost before its first line runs: modules counted, heavy libraries named.
 
-Modules are counted, not milliseconds, so that a busy machine does not fail a test. `bench/create.py`
-measures the time.
+Modules are counted, not milliseconds, so that a busy machine does not fail a test. The time is
+measured by `bench/create.py`.
 """
 
 import json

@@ -159,10 +159,14 @@ def migrate(server: Server, migrated: str) -> Any:
 
         def run(*command: str) -> list[Any]:
             place = f"{url}?sslmode=disable"
-            arguments = ("--migrations-dir", ROOT / "migrations", "--no-dump-schema", *command)
+            arguments = ["--migrations-dir", "migrations", "--no-dump-schema", *command]
             dbmate = ROOT / ".venv/bin/dbmate"
             done = subprocess.run(
-                [dbmate, "--url", place, *arguments], capture_output=True, text=True, check=False
+                [dbmate, "--url", place, *arguments],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert done.returncode == 0, done.stderr
             with psycopg.connect(url) as connection:

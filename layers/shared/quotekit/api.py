@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from itertools import dropwhile
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
@@ -43,6 +44,8 @@ SECURITY_HEADERS: Final = {
 }
 
 
+LONGEST_VERSION: Final = 9
+PLACES: Final = {"body", "query", "path"}
 EXPOSED: Final = "ETag,Idempotency-Replayed,Retry-After,X-Request-Id"
 
 
@@ -202,7 +205,7 @@ def expected_version(app: Api, in_body: int | None) -> int:
     """The version a change was made from: `version` in the body or If-Match. 422 when neither is
     there."""
     given = app.current_event.headers.get("if-match", "").removeprefix("W/").strip('"')
-    if in_body is None and not given.isdecimal():
+    if len(given) > LONGEST_VERSION or (in_body is None and not given.isdecimal()):
         raise InvalidInputError(
             details=[{"field": "version", "message": "required, or an If-Match header"}]
         )
@@ -215,7 +218,7 @@ def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of d
     """Pydantic's findings as `{"field", "message"}`, without the place and without the input."""
     return [
         {
-            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+            "field": ".".join(map(str, dropwhile(PLACES.__contains__, item["loc"]))) or "body",
             "message": item["msg"],
         }
         for item in found

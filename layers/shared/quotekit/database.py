@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 import psycopg
@@ -19,6 +20,7 @@ from quotekit.trips import counters
 __all__ = ["SERVICE", "Actor", "Connection", "counters", "reading", "statistics", "transaction"]
 
 WITHDRAWN: Final = "QK401"  # auth.admit() found the token on the list of revoked ones
+_making: Final = Lock()
 SERVICE: Final = Actor("service_role", {"role": "service_role"})
 
 
@@ -59,13 +61,18 @@ def statistics() -> PoolStatistics:
 
 def forget() -> None:
     """Close the connections; the next use reads the settings again."""
-    if _pool.cache_info().currsize:
-        _pool().close()
-    _pool.cache_clear()
+    if _made.cache_info().currsize:
+        _made().close()
+    _made.cache_clear()
+
+
+def _pool() -> Pool:
+    with _making:  # threads that come first together share one
+        return _made()
 
 
 @cache
-def _pool() -> Pool:
+def _made() -> Pool:
     return Pool(settings.database_settings(), _connect)
 
 

@@ -50,5 +50,5 @@ def decode[T](cursor: str | None, parse: Callable[[str], T]) -> tuple[T, UUID] |
 
 def words(query: str | None) -> str | None:
     """A text query that finds every word by its beginning, for `to_tsquery('simple', …)`."""
-    found = re.findall(r"\w+", query or "")
+    found = re.findall(r"[^\W_]+", query or "")
     return " & ".join(f"{word}:*" for word in found) or None

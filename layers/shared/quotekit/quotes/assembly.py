@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from quotekit.quotes.model import Delivery, Quote, QuoteLine, Recipient, TaxShare
@@ -25,50 +25,35 @@ def plain(value: Decimal | str, *, at_least: int = 0) -> Decimal:
     return short.quantize(Decimal(1).scaleb(-max(decimals, 0)))
 
 
+AS_STORED: Final = (
+    *("id", "number", "version", "revision", "status", "is_template", "template_name", "client_id"),
+    *("currency", "language", "tax_inclusive", "tax_rounding", "notes", "terms", "valid_until"),
+    *("created_at", "updated_at", "sent_at", "viewed_at", "decided_at", "decision_note"),
+    *("converted_at", "expires_at"),
+)
+AMOUNTS: Final = (
+    *("subtotal", "markup_amount", "discount_amount", "tax_amount", "total", "deposit_amount"),
+)
+
+
 def assemble(row: Mapping[str, Any]) -> Quote:
     money = money_of(row["currency"])
+    same: dict[str, Any] = {name: row[name] for name in AS_STORED}
+    same |= {name: money(row[name]) for name in AMOUNTS}
     return Quote(
-        id=row["id"],
-        number=row["number"],
-        version=row["version"],
-        revision=row["revision"],
-        status=row["status"],
-        is_template=row["is_template"],
-        template_name=row["template_name"],
-        client_id=row["client_id"],
+        **same,
         client=Recipient(
             row["client_name"], row["client_email"], row["client_phone"], row["client_address"]
         ),
-        currency=row["currency"],
-        language=row["language"],
         line_items=tuple(line_of(line, money, row["currency"]) for line in row["lines"] or ()),
         tax_rate=plain(row["tax_rate"]),
-        tax_inclusive=row["tax_inclusive"],
-        tax_rounding=row["tax_rounding"],
         markup_rate=plain(row["markup_rate"]),
         discount=discount_of(row["discount_type"], row["discount_value"]),
         deposit=discount_of(row["deposit_type"], row["deposit_value"]),
-        notes=row["notes"],
-        terms=row["terms"],
-        valid_until=row["valid_until"],
-        subtotal=money(row["subtotal"]),
-        markup_amount=money(row["markup_amount"]),
-        discount_amount=money(row["discount_amount"]),
-        tax_amount=money(row["tax_amount"]),
         tax_breakdown=tuple(
             TaxShare(plain(share["rate"]), money(share["net"]), money(share["tax"]))
             for share in row["tax_breakdown"]
         ),
-        total=money(row["total"]),
-        deposit_amount=money(row["deposit_amount"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        sent_at=row["sent_at"],
-        viewed_at=row["viewed_at"],
-        decided_at=row["decided_at"],
-        decision_note=row["decision_note"],
-        converted_at=row["converted_at"],
-        expires_at=row["expires_at"],
         delivery=delivery_of(row["delivery"]),
     )
 

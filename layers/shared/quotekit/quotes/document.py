@@ -11,15 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from quotekit.quotes.colours import chosen, readable
 from quotekit.quotes.glyphs import FONTS, printable
 from quotekit.quotes.languages import Language, language, paper
 from quotekit.quotes.logos import LogoError, read_logo
 from quotekit.quotes.pricing import TaxRow
 
 TEMPLATE: Final = Path(__file__).with_name("print") / "quote.typ"
-DEFAULT_COLOUR: Final = "#1f5c4d"
-COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-READABLE: Final = 4.5  # contrast with white paper, WCAG 2.2 AA
 LONG_TEXT: Final = 500  # characters; a line with more of them may break over pages
 HEADER_TEXT: Final = 50  # characters, so that it stays on one line
 FOOTER_TEXT: Final = 110
@@ -159,8 +157,8 @@ def _sheet(document: QuoteDocument) -> dict[str, Any]:
             "lang": spoken.locale.language,
             "region": spoken.locale.territory,
             "paper": document.paper or paper(document.language),
-            "stripe": _colour(company),
-            "brand": _readable(_colour(company)),
+            "stripe": chosen(company.colour),
+            "brand": readable(chosen(company.colour)),
             "draft": draft,
             "logo": _logo(company, spoken),
             "company": _contact(company),
@@ -296,24 +294,3 @@ def _sections(document: QuoteDocument, spoken: Language) -> list[list[str]]:
 def _short(text: str, length: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + "…"
-
-
-def _colour(company: Company) -> str:
-    given = company.colour or ""
-    return given.lower() if COLOUR.fullmatch(given) else DEFAULT_COLOUR
-
-
-def _readable(colour: str) -> str:
-    """The colour, darkened until text in it can be read on white."""
-    channels = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    while 1.05 / (_luminance(channels) + 0.05) < READABLE:
-        channels = [channel * 19 // 20 for channel in channels]
-    return "#" + "".join(f"{channel:02x}" for channel in channels)
-
-
-def _luminance(channels: list[int]) -> float:
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
-        for part in (channel / 255 for channel in channels)
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -5,8 +5,10 @@ from typing import Final
 from uuid import UUID
 
 import psycopg
+from psycopg.errors import UniqueViolation
 
 from quotekit.database import Connection
+from quotekit.errors import ConflictError
 from quotekit.identifiers import new_id
 from quotekit.quotes.model import Status
 from quotekit.quotes.repository import Found
@@ -33,6 +35,8 @@ def send(connection: Connection, found: Found, valid_until: date, expires_at: da
     try:
         connection.execute(FREEZE, {"version_id": found.version_id, "valid_until": valid_until})
         connection.execute(MARK_SENT, values)
+    except UniqueViolation as error:  # the pattern was changed under our hands
+        raise ConflictError("The number is taken; send it again.") from error
     except psycopg.DatabaseError as error:
         raise translated(error) from error
 

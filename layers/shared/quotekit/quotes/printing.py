@@ -3,8 +3,9 @@ printed."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,11 +18,21 @@ from quotekit.identifiers import new_id
 from quotekit.quotes import document
 from quotekit.quotes.basis import Company
 from quotekit.quotes.document import Pdf, QuoteDocument
+from quotekit.quotes.model import Quote, QuoteLine
 from quotekit.quotes.pricing import TaxRow
 from quotekit.quotes.repository import Found
 
 DESIGN: Final = "1"  # to be raised when the same quote has to look different from now on
 REASON: Final = 500
+# What is printed as it stands; unit_cost, markup_rate and markup_amount are not among it.
+PRINTED: Final = (
+    *("number", "valid_until", "currency", "language", "subtotal", "discount_amount", "tax_amount"),
+    *("tax_inclusive", "total", "deposit_amount", "notes", "terms"),
+)
+PRINTED_OF_A_LINE: Final = (
+    *("name", "description", "unit", "quantity", "unit_price", "line_total", "discount_amount"),
+    *("optional", "selected"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,55 +82,48 @@ def compose(found: Found, company: Company, *, logo: bytes | None, watermark: bo
     """The document of a quote: nothing of cost or markup can enter it."""
     quote = found.quote
     written = quote.sent_at or quote.updated_at
-    zone = ZoneInfo(company.time_zone)
     paper = QuoteDocument(
-        company=document.Company(
-            name=company.company_name,
-            address=company.address,
-            email=company.email or "",
-            phone=company.phone or "",
-            logo=logo,
-            colour=company.brand_colour,
-        ),
-        client=document.Client(
-            name=quote.client.name,
-            address=quote.client.address or "",
-            email=quote.client.email or "",
-            phone=quote.client.phone or "",
-        ),
-        number=quote.number,
-        issued_on=written.astimezone(zone).date(),
-        valid_until=quote.valid_until,
-        currency=quote.currency,
-        language=quote.language,
-        lines=tuple(
-            document.DocumentLine(
-                name=line.name,
-                description=line.description,
-                unit=line.unit,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                line_total=line.line_total,
-                discount_amount=line.discount_amount,
-                tax_rate=quote.tax_rate if line.tax_rate is None else line.tax_rate,
-                optional=line.optional,
-                selected=line.selected,
-            )
-            for line in quote.line_items
-        ),
-        subtotal=quote.subtotal,
-        discount_amount=quote.discount_amount,
-        tax_inclusive=quote.tax_inclusive,
+        **{name: getattr(quote, name) for name in PRINTED},
+        company=letterhead(company, logo),
+        client=addressee(quote),
+        issued_on=written.astimezone(ZoneInfo(company.time_zone)).date(),
+        lines=tuple(printed_line(line, quote.tax_rate) for line in quote.line_items),
         tax_breakdown=tuple(TaxRow(row.rate, row.net, row.tax) for row in quote.tax_breakdown),
-        tax_amount=quote.tax_amount,
-        total=quote.total,
-        deposit_amount=quote.deposit_amount,
-        notes=quote.notes,
-        terms=quote.terms,
         draft=quote.number is None,
         watermark=watermark,
     )
     return Sheet(found, paper, digest(paper))
+
+
+def letterhead(company: Company, logo: bytes | None) -> document.Company:
+    return document.Company(
+        name=company.company_name,
+        address=company.address,
+        email=company.email or "",
+        phone=company.phone or "",
+        logo=logo,
+        colour=company.brand_colour,
+    )
+
+
+def addressee(quote: Quote) -> document.Client:
+    return document.Client(
+        name=quote.client.name,
+        address=quote.client.address or "",
+        email=quote.client.email or "",
+        phone=quote.client.phone or "",
+    )
+
+
+def printed_line(line: QuoteLine, rate: Decimal) -> document.DocumentLine:
+    return document.DocumentLine(
+        **{name: getattr(line, name) for name in PRINTED_OF_A_LINE},
+        tax_rate=rate if line.tax_rate is None else line.tax_rate,
+    )
+
+
+def without_logo(paper: QuoteDocument) -> QuoteDocument:
+    return replace(paper, company=replace(paper.company, logo=None))
 
 
 def digest(paper: QuoteDocument) -> bytes:
