@@ -137,7 +137,6 @@ def _runtime_settings(settings: Settings) -> RuntimeSettings:
         python=TOOLS / "runtime" / "bin" / "python",
         variables={
             **CREDENTIALS,
-            "AWS_SESSION_TOKEN": "test",
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": settings.aws_url,
             # mails pass the mailbox, which keeps what the emulator would lose

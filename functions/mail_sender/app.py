@@ -90,7 +90,7 @@ def failed(record: SQSRecord, letter: Mail, error: Exception) -> None:
         if final:
             note(connection, letter, "mail.failed", reason=f"SES: {error}")
     if not last:
-        queues.back_off(record, queues.url("mail"), first=10, longest=600)
+        queues.back_off(record, queues.url("mail"), first=5, longest=600)
 
 
 def note(connection: database.Connection, letter: Mail, action: str, **details: str) -> None:
