@@ -21,6 +21,7 @@ compile requirements.lock --group dev
 compile local/requirements/bench.txt --group dev --group bench
 only functions/quote_pdf_generator/requirements.txt pdf
 only functions/database_migrator/requirements.txt migrator
+only functions/subscription_status/requirements.txt billing
 only local/requirements/runtime.txt runtime
 only local/requirements/emulator.txt emulator
 only local/requirements/sam.txt sam
