@@ -10,10 +10,10 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 BENCHES: Final = {
-    "create.py": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
-    "pdf.py": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
-    "rls.py": "What row level security costs a request",
-    "runner.py": "The local runner",
+    "create": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
+    "pdf": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
+    "rls": "What row level security costs a request",
+    "runner": "The local runner",
 }
 HEAD: Final = """# Results
 
@@ -26,7 +26,12 @@ contenders taking turns.
 def measure(name: str) -> str:
     """What a bench prints; its own processes and servers end with it."""
     done = subprocess.run(
-        [sys.executable, HERE / name], stdout=subprocess.PIPE, text=True, check=False, timeout=1800
+        [sys.executable, "-m", f"bench.{name}"],
+        cwd=HERE.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=1800,
     )
     if done.returncode:
         return f"It failed with exit code {done.returncode}."
@@ -45,7 +50,7 @@ def main() -> None:
         print(f"\n{title}\n", flush=True)
         found = measure(name)
         print(found, flush=True)
-        sections.append(f"## {title}\n\n`python bench/{name}`\n\n{found}\n")
+        sections.append(f"## {title}\n\n`python -m bench.{name}`\n\n{found}\n")
     (HERE / "RESULTS.md").write_text("\n".join(sections))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
@@ -108,7 +109,7 @@ async def requests_per_second(listener: socket.socket, connections: int) -> floa
 
 
 async def main() -> None:
-    table = Table("measured", "result", "goal")
+    table = Table("measured", "result", "goal", box=MARKDOWN)
     for freeze in (True, False):
         with tempfile.TemporaryDirectory() as folder:
             for row in await measure(Path(folder), freeze=freeze):

@@ -72,6 +72,8 @@ class Api(APIGatewayHttpResolver):
         with performance.measured(event["routeKey"]) as request:
             answer = self.answer(event, context)
             request.failed = answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+        http = event["requestContext"]["http"]
+        logger.info(f"{http['method']} {http['path']}", status=answer["statusCode"])
         answer["headers"] |= SECURITY_HEADERS | {"X-Request-Id": self.request_id}
         answer["headers"] |= cors_headers(event["headers"].get("origin"))
         return answer
