@@ -1,0 +1,1 @@
+"""Webhooks: what other systems tell us, recorded once and applied once."""
