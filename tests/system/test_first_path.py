@@ -98,6 +98,28 @@ def test_mail_that_fails_twice_arrives_once(stack: Stack, api: httpx.Client) -> 
     assert len(stack.mails(recipient)) == 1
 
 
+def test_a_message_that_keeps_failing_ends_as_a_dead_letter(stack: Stack) -> None:
+    sqs = stack.aws("sqs")
+    queue = sqs.get_queue_url(QueueName="quotekit-local-pdf")["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName="quotekit-local-pdf-dead-letter")["QueueUrl"]
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        sqs.send_message(QueueUrl=queue, MessageBody='{"poison": true}')
+
+        letters = eventually(lambda: sqs.receive_message(QueueUrl=dead).get("Messages"), seconds=60)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before["Attributes"])
+
+    assert [letter["Body"] for letter in letters] == ['{"poison": true}']
+    with stack.http("admin_token") as admin:
+        found = admin.get("/v1/health/deep").json()
+    checks = {check["name"]: check for check in found["checks"]}
+    assert found["status"] in {"healthy", "degraded"}
+    assert checks["dead-letters:pdf"]["value"] is not None
+    sqs.delete_message(QueueUrl=dead, ReceiptHandle=letters[0]["ReceiptHandle"])
+
+
 def test_the_same_key_sends_once_through_the_whole_stack(api: httpx.Client) -> None:
     key = {"idempotency-key": uuid4().hex}
 
