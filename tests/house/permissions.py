@@ -18,7 +18,8 @@ NETWORK: Final = {
     "ec2:UnassignPrivateIpAddresses",
 }
 EVERYBODY: Final = LOGS | TRACES | ENCRYPTION | NETWORK
-DATABASE: Final = {"secretsmanager:GetSecretValue"}
+SECRETS: Final = {"secretsmanager:GetSecretValue"}
+DATABASE: Final = SECRETS
 CONSUME: Final = {
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -35,6 +36,15 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "MailSender": DATABASE | CONSUME | {"s3:GetObject", "ses:SendEmail", "ses:SendRawEmail"},
     "OutboxSweeper": DATABASE | {"sqs:SendMessage"},
+    "WebhookHandler": SECRETS
+    | {"sqs:SendMessage", "s3:PutObject", "s3:GetObject", "s3:ListBucket"},
+    "WebhookWorker": DATABASE | CONSUME | {"sqs:SendMessage", "s3:GetObject"},
+    "DeadLetterRecorder": DATABASE | CONSUME | {"s3:GetObject"},
+    "WebhookMonitor": DATABASE
+    | {"sqs:SendMessage", "sqs:GetQueueAttributes"}
+    | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    | {f"secretsmanager:{verb}" for verb in ("CreateSecret", "PutSecretValue", "DeleteSecret")},
+    "SubscriptionStatus": DATABASE,
     "QuoteExpirer": DATABASE,
     "DatabaseMigrator": DATABASE,
 }
@@ -76,7 +86,11 @@ def reads_its_own_secret(template: Template) -> Iterator[str]:
     for name, function in functions(template).items():
         variable = function["Environment"]["Variables"].get("DATABASE_SECRET")
         granted = json.dumps([item for _, item in statements(template, name)])
-        own = {"DatabaseMigrator": "MigrationSecret", "TestConnection": None}
+        own = {
+            "DatabaseMigrator": "MigrationSecret",
+            "TestConnection": None,
+            "WebhookHandler": None,
+        }
         wanted = own.get(name, "DatabaseSecret")
         if variable != (wanted and {"Ref": wanted}):
             yield f"{name}: {variable}"

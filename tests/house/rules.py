@@ -120,6 +120,8 @@ def queues_are_safe(template: Template) -> Iterator[str]:
         for alarm in ("QueueAgeAlarm", "QueueDepthAlarm", "DeadLettersAlarm")
     }
     for name, queue in queues.items():
+        if queue.get("VisibilityTimeout", 30) < 6 * consumer_timeout(template, name):
+            yield f"{name}: visible again too early"
         if "KmsMasterKeyId" not in queue:
             yield f"{name}: not encrypted"
         if {"Ref": name} not in policy["Queues"]:
@@ -135,34 +137,32 @@ def queues_are_safe(template: Template) -> Iterator[str]:
             yield f"{name}: no dead letters"
         if any(f'"{name}"' not in watched[alarm] for alarm in ("QueueAgeAlarm", "QueueDepthAlarm")):
             yield f"{name}: not watched"
-        if queue.get("VisibilityTimeout", 30) < 6 * consumer_timeout(template, name):
-            yield f"{name}: visible again too early"
 
 
 def consumer_timeout(template: Template, queue: str) -> int:
-    return max(
+    """Seconds; none for dead letters that only people read."""
+    timeouts = [
         int(setting(template, function, "Timeout"))
         for function in functions(template).values()
         for event in function.get("Events", {}).values()
         if event["Type"] == "SQS" and event["Properties"]["Queue"] == {"Fn::GetAtt": [queue, "Arn"]}
-    )
+    ]
+    return max(timeouts, default=0)
 
 
 def queues_are_consumed_fairly(template: Template) -> Iterator[str]:
-    """Partial failures are reported, and a full queue leaves callers a part of the reserve."""
+    """Partial failures are reported; full queues leave callers, and one another, their part."""
     for name, function in functions(template).items():
-        kinds = [event["Type"] for event in function.get("Events", {}).values()]
-        for event in function.get("Events", {}).values():
-            if event["Type"] != "SQS":
-                continue
-            given = event["Properties"]
-            if given.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-                yield f"{name}: one bad message repeats the batch"
-            _, row, _ = given["ScalingConfig"]["MaximumConcurrency"]["Fn::FindInMap"]
-            for stage, most in template["Mappings"]["QueueConcurrency"][row].items():
-                reserve = template["Mappings"]["ReservedConcurrency"][name][stage]
-                if not 2 <= most <= (reserve / 2 if "HttpApi" in kinds else reserve):
-                    yield f"{name}: {most} of {reserve} from the queue in {stage}"
+        events = function.get("Events", {}).values()
+        given = [event["Properties"] for event in events if event["Type"] == "SQS"]
+        if any(one.get("FunctionResponseTypes") != ["ReportBatchItemFailures"] for one in given):
+            yield f"{name}: one bad message repeats the batch"
+        rows = [one["ScalingConfig"]["MaximumConcurrency"]["Fn::FindInMap"][1] for one in given]
+        shared = any(event["Type"] == "HttpApi" for event in events)
+        for stage, reserve in template["Mappings"]["ReservedConcurrency"][name].items():
+            most = [template["Mappings"]["QueueConcurrency"][row][stage] for row in rows]
+            if most and not (min(most) >= 2 and sum(most) <= (reserve / 2 if shared else reserve)):
+                yield f"{name}: {most} of {reserve} from the queues in {stage}"
 
 
 def buckets_are_private(template: Template) -> Iterator[str]:

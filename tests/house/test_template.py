@@ -68,6 +68,7 @@ def widen(path: Path, value: Any) -> Callable[[Any], None]:
 EVERYTHING: Final = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 MAIL: Final = "MailSenderFunction/Properties"
 QUEUE: Final = f"{MAIL}/Events/Queue/Properties"
+BULK: Final = "WebhookWorkerFunction/Properties/Events/WebhooksBulk/Properties"
 VARIABLES: Final = f"{MAIL}/Environment/Variables"
 ROLE: Final = "QuoteProcessorRole/Properties/Policies/0/PolicyDocument/Statement"
 SECRET: Final = "DatabasePolicy/Properties/PolicyDocument/Statement/0"
@@ -98,10 +99,14 @@ MUTANTS: Final[Mapping[Any, tuple[Callable[[Any], None], ...]]] = {
         put("PdfQueue/Properties/VisibilityTimeout", 173),
         put(f"{MAIL}/Timeout", 51),
         put("PdfDeadLetterQueue/Properties/MessageRetentionPeriod", 345_600),
+        put("WebhooksDeadLetterQueue/Properties/VisibilityTimeout", 179),
         put("DeadLettersAlarm/Properties/Metrics", []),
         put("QueuesOverTlsOnly/Properties/Queues", []),
     ),
-    rules.queues_are_consumed_fairly: (drop(f"{QUEUE}/FunctionResponseTypes"),),
+    rules.queues_are_consumed_fairly: (
+        drop(f"{QUEUE}/FunctionResponseTypes"),
+        put(f"{BULK}/ScalingConfig/MaximumConcurrency/Fn::FindInMap/1", "Webhooks"),
+    ),
     rules.buckets_are_private: (
         drop("DocumentsBucket/Properties/BucketEncryption"),
         put(f"{PUBLIC}/BlockPublicPolicy", value=False),

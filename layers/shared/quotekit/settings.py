@@ -151,6 +151,13 @@ class QueueSettings(Settings):
     pdf_dead_letter_queue_url: str | None = Field(None, description="documents that kept failing")
     mail_receives: PositiveInt = Field(6, description="deliveries before a mail is dead")
     pdf_receives: PositiveInt = Field(5, description="deliveries before a document is dead")
+    webhooks_critical_queue_url: str | None = Field(None, description="webhooks about money")
+    webhooks_critical_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    webhooks_queue_url: str | None = Field(None, description="all other webhooks")
+    webhooks_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    webhooks_bulk_queue_url: str | None = Field(None, description="webhooks that can wait")
+    webhooks_bulk_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    webhook_attempts: PositiveInt = Field(6, description="failures before a webhook is dead")
 
 
 class StorageSettings(Settings):

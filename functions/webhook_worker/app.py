@@ -1,0 +1,5 @@
+"""Being built."""
+
+
+def lambda_handler(event: dict[str, object], context: object) -> dict[str, object]:
+    raise NotImplementedError
