@@ -4,11 +4,7 @@ it."""
 from typing import Any, Final
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
+from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -18,11 +14,12 @@ from quotekit.mails import repository
 from quotekit.mails.model import Mail
 from quotekit.performance import logger, metrics
 from quotekit.quotes import printing
+from quotekit.records import RecordProcessor
 from quotekit.settings import queue_settings
 
 LEASE_SECONDS: Final = 60  # more than this function may run: whoever held it longer is dead
 
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+processor = RecordProcessor()
 
 
 class MailNotSentError(Exception):

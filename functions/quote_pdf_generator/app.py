@@ -6,11 +6,7 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
+from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -19,10 +15,11 @@ from quotekit.performance import logger, metrics
 from quotekit.quotes import basis, document, printing, repository
 from quotekit.quotes.logos import LogoError
 from quotekit.quotes.printing import Download, Printed, Sheet
+from quotekit.records import RecordProcessor
 from quotekit.settings import queue_settings, storage_settings
 
 app = api.Api()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+processor = RecordProcessor()
 
 
 @app.post("/v1/quotes/<quote_id>/pdf")

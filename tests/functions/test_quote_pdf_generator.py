@@ -12,6 +12,7 @@ import pytest
 
 from functions.quote_pdf_generator.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as quotes_handler
+from quotekit.performance import logger
 from quotekit.quotes import document
 from tests.conftest import Database
 from tests.functions.conftest import (
@@ -174,11 +175,18 @@ def test_a_print_that_keeps_failing_says_why_and_frees_the_mail(
     assert rows == [("failed", "MemoryError")]
 
 
-def test_only_the_broken_record_returns_to_the_queue(quotes: Client, aws_services: Aws) -> None:
+def test_only_the_broken_record_returns_to_the_queue_and_the_log_says_why(
+    quotes: Client, aws_services: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     event = sqs_event(order(quotes, aws_services), {"nonsense": True})
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
 
     answer = lambda_handler(event, LambdaContext())
 
+    (line,) = [text for text in log.getvalue().splitlines() if "record failed" in text]
+    assert "KeyError" in line
+    assert "message-2" in line
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-2"}]}
 
 
