@@ -15,10 +15,10 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quotekit import secrets, settings
+from quotekit import exchange, secrets, settings
 from quotekit.errors import ServiceUnavailableError
-from quotekit.secrets import Credentials, sign
 from quotekit.settings import SettingsError
+from quotekit.signing import Credentials, sign
 
 NOON = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
 KEYS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -129,7 +129,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not used by anyone")
-    monkeypatch.setattr(secrets, "PAUSE", 0)
+    monkeypatch.setattr(exchange, "PAUSE", 0)
     settings.forget()
     secrets.forget()
     thread = threading.Thread(target=answers.server.serve_forever, args=(0.01,))

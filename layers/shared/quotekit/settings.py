@@ -20,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from quotekit.environment import Number, PlainSettings, SettingsError
 
-class SettingsError(Exception):
-    """A setting is missing or malformed; the message names the variable, never its value."""
+__all__ = ["SettingsError"]
 
 
 def _split(value: object) -> object:
@@ -119,13 +119,6 @@ class DatabaseSettings(Settings):
         return self
 
 
-class SecretsSettings(Settings):
-    prefix = "SECRETS_"
-
-    ttl: NonNegativeFloat = Field(300, description="seconds a secret is kept in memory")
-    timeout: PositiveFloat = Field(2, description="seconds Secrets Manager has to answer")
-
-
 class AuthSettings(Settings):
     prefix = "AUTH_"
 
@@ -188,11 +181,6 @@ def database_settings() -> DatabaseSettings:
 
 
 @cache
-def secrets_settings() -> SecretsSettings:
-    return SecretsSettings.load()
-
-
-@cache
 def auth_settings() -> AuthSettings:
     return AuthSettings.load()
 
@@ -228,7 +216,7 @@ def deployment_settings() -> DeploymentSettings:
 
 
 LOADERS: Final = (
-    *(database_settings, secrets_settings, auth_settings, api_settings, queue_settings),
+    *(database_settings, auth_settings, api_settings, queue_settings),
     *(storage_settings, mail_settings, portal_settings, deployment_settings),
 )
 
@@ -254,6 +242,11 @@ def documented() -> Iterator[Documented]:
         for name, field in settings.model_fields.items():
             default = "required" if field.is_required() else _written(field.default)
             yield Documented(settings.variable(name), default, field.description or "")
+    for plain in PlainSettings.__subclasses__():
+        for number in vars(plain).values():
+            if isinstance(number, Number):
+                default = f"{number.default:.15g}"
+                yield Documented(number.variable, default, number.description)
 
 
 def _written(default: Any) -> str:  # noqa: ANN401 a default may be anything
