@@ -98,6 +98,12 @@ def test_mail_that_fails_twice_arrives_once(stack: Stack, api: httpx.Client) -> 
     assert len(stack.mails(recipient)) == 1
 
 
+def hidden(sqs: Any, queue: str) -> int:
+    name = "ApproximateNumberOfMessagesNotVisible"
+    answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
 def test_a_message_that_keeps_failing_ends_as_a_dead_letter(stack: Stack) -> None:
     sqs = stack.aws("sqs")
     queue = sqs.get_queue_url(QueueName="quotekit-local-pdf")["QueueUrl"]
@@ -105,8 +111,10 @@ def test_a_message_that_keeps_failing_ends_as_a_dead_letter(stack: Stack) -> Non
     before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     try:
-        for _ in range(2):  # the poll that waits already still hides its message for minutes
-            sqs.send_message(QueueUrl=queue, MessageBody='{"poison": true}')
+        # The poll that waits already hides what it gets by the old setting, for minutes.
+        sqs.send_message(QueueUrl=queue, MessageBody='{"poison": "old"}')
+        eventually(lambda: hidden(sqs, queue))
+        sqs.send_message(QueueUrl=queue, MessageBody='{"poison": true}')
 
         letters = eventually(lambda: sqs.receive_message(QueueUrl=dead).get("Messages"), seconds=60)
     finally:
