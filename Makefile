@@ -33,12 +33,12 @@ invoke: setup ## send events/NAME.json to the running stack: make invoke name=qu
 test: lint types validate ## every check and every test
 	@$(BIN)/python -m pytest
 
-lint: setup
+lint: setup ## ruff, format, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo >/dev/null || PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo
 
-types: setup
+types: setup ## mypy, strict
 	@$(BIN)/mypy functions layers/shared local tests
 
 format: setup ## format the code and mend what can be mended
