@@ -1,0 +1,248 @@
+"""Stripe's JSON, read: of API versions before and after 2025-03-31, in which periods and payments
+moved to other places.
+
+Raises PermanentError for what is not the object its event says: a retry cannot mend it.
+Source of the shapes: https://docs.stripe.com/api, https://docs.stripe.com/changelog/basil
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Final, cast, get_args
+from uuid import UUID
+
+from quotekit.billing import entitlements
+from quotekit.billing.model import (
+    Customer,
+    Entry,
+    Item,
+    PaymentMethod,
+    Price,
+    Product,
+    Status,
+    Subscription,
+)
+from quotekit.webhooks.model import PermanentError
+
+type Json = Mapping[str, Any]
+
+STATUSES: Final = frozenset(get_args(Status.__value__))
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+GIVEN_BACK: Final = {"won", "prevented"}
+INQUIRIES: Final = {"warning_needs_response", "warning_under_review", "warning_closed"}
+UNANSWERED: Final = {"needs_response", "warning_needs_response"}
+LONGEST_TEXT: Final = 1000
+
+
+def checked[R](read: Callable[[Json], R]) -> Callable[[Json], R]:
+    """What cannot be read now can never be."""
+
+    @wraps(read)
+    def parse(thing: Json) -> R:
+        try:
+            return read(thing)
+        except UNREADABLE as error:
+            raise PermanentError(f"not Stripe's {read.__name__}: {error!r}") from error
+
+    return parse
+
+
+@checked
+def customer(thing: Json) -> Customer:
+    chosen = (thing.get("invoice_settings") or {}).get("default_payment_method")
+    return Customer(identifier(thing["id"]), reference(chosen), bool(thing.get("deleted")))
+
+
+@checked
+def product(thing: Json) -> Product:
+    said = entitlements.read({str(k): str(v) for k, v in (thing.get("metadata") or {}).items()})
+    return Product(
+        id=identifier(thing["id"]),
+        name=str(thing["name"]),
+        active=bool(thing["active"]),
+        plan_key=said.plan,
+        features=said.features,
+        warnings=said.warnings,
+        created_at=moment(thing["created"]),
+    )
+
+
+@checked
+def price(thing: Json) -> Price:
+    recurring = thing.get("recurring") or {}
+    amount = thing.get("unit_amount")
+    return Price(
+        id=identifier(thing["id"]),
+        product_id=identifier(reference(thing["product"])),
+        active=bool(thing["active"]),
+        currency=str(thing["currency"]).upper(),
+        unit_amount=None if amount is None else int(amount),
+        interval=recurring.get("interval"),
+        interval_count=recurring.get("interval_count"),
+        trial_days=recurring.get("trial_period_days"),
+        created_at=moment(thing["created"]),
+    )
+
+
+@checked
+def subscription(thing: Json) -> Subscription:
+    status = thing["status"]
+    if status not in STATUSES:
+        raise ValueError(f"status {status!r} is not known")
+    return Subscription(
+        id=identifier(thing["id"]),
+        customer_id=identifier(reference(thing["customer"])),
+        status=cast(Status, status),
+        items=[_item(item, thing) for item in thing["items"]["data"]],
+        cancel_at_period_end=bool(thing.get("cancel_at_period_end")),
+        cancel_at=optional(thing.get("cancel_at")),
+        canceled_at=optional(thing.get("canceled_at")),
+        ended_at=optional(thing.get("ended_at")),
+        trial_start=optional(thing.get("trial_start")),
+        trial_end=optional(thing.get("trial_end")),
+        created_at=moment(thing["created"]),
+    )
+
+
+def _item(item: Json, whole: Json) -> Item:
+    """Since 2025-03-31 each item has its own period; before, the subscription had one."""
+    sold = item["price"]
+    return Item(
+        id=identifier(item["id"]),
+        price_id=identifier(sold["id"]),
+        product_id=identifier(reference(sold["product"])),
+        quantity=int(item.get("quantity") or 1),
+        period_start=optional(item.get("current_period_start", whole.get("current_period_start"))),
+        period_end=optional(item.get("current_period_end", whole.get("current_period_end"))),
+    )
+
+
+@checked
+def payment_method(thing: Json) -> PaymentMethod:
+    """What a detached one was is not kept."""
+    customer_id = reference(thing.get("customer"))
+    card = (thing.get("card") or {}) if customer_id else {}
+    return PaymentMethod(
+        id=identifier(thing["id"]),
+        customer_id=customer_id,
+        type=str(thing["type"]) if customer_id else None,
+        brand=card.get("brand"),
+        last4=card.get("last4"),
+        exp_month=card.get("exp_month"),
+        exp_year=card.get("exp_year"),
+        created_at=moment(thing["created"]),
+    )
+
+
+@checked
+def invoice(thing: Json) -> Entry:
+    paid = thing["status"] == "paid"
+    since = thing.get("status_transitions") or {}
+    occurred = since.get("paid_at") or since.get("voided_at") or since.get("finalized_at")
+    details = (thing.get("parent") or {}).get("subscription_details") or {}
+    return Entry(
+        id=identifier(thing["id"]),
+        kind="invoice",
+        customer_id=reference(thing.get("customer")),
+        subscription_id=reference(thing.get("subscription") or details.get("subscription")),
+        charge_id=reference(thing.get("charge")),
+        payment_intent=reference(thing.get("payment_intent") or _paid_by(thing)),
+        amount=int(thing["amount_paid"] if paid else thing["amount_due"]),
+        currency=str(thing["currency"]).upper(),
+        status=str(thing["status"]),
+        description=text(thing.get("description") or thing.get("number")),
+        url=thing.get("hosted_invoice_url"),
+        needs_answer=False,
+        due_by=optional(thing.get("due_date")),
+        occurred_at=moment(occurred or thing["created"]),
+    )
+
+
+def _paid_by(thing: Json) -> object:
+    """Since 2025-03-31 an invoice lists its payments; events carry the list when it is there."""
+    for attempt in (thing.get("payments") or {}).get("data", []):
+        used: object = attempt.get("payment", {}).get("payment_intent")
+        if used:
+            return used
+    return None
+
+
+@checked
+def refunds(thing: Json) -> Entry:
+    """All that went back of a charge so far; the event's time stands in for the refund's."""
+    whole = bool(thing.get("refunded"))
+    return Entry(
+        id=f"refund_{identifier(thing['id'])}",
+        kind="refund",
+        customer_id=reference(thing.get("customer")),
+        subscription_id=None,
+        charge_id=identifier(thing["id"]),
+        payment_intent=reference(thing.get("payment_intent")),
+        amount=-int(thing["amount_refunded"]),
+        currency=str(thing["currency"]).upper(),
+        status="refunded" if whole else "partially_refunded",
+        description=text(thing.get("description")),
+        url=thing.get("receipt_url"),
+        needs_answer=False,
+        due_by=None,
+        occurred_at=moment(thing["created"]),
+    )
+
+
+@checked
+def dispute(thing: Json) -> Entry:
+    """What the customer's bank took; an inquiry takes nothing, and what was won came back."""
+    status = str(thing["status"])
+    taken = status not in GIVEN_BACK | INQUIRIES
+    return Entry(
+        id=identifier(thing["id"]),
+        kind="dispute",
+        customer_id=None,
+        subscription_id=None,
+        charge_id=reference(thing["charge"]),
+        payment_intent=reference(thing.get("payment_intent")),
+        amount=-int(thing["amount"]) if taken else 0,
+        currency=str(thing["currency"]).upper(),
+        status=status,
+        description=text(thing.get("reason")),
+        url=None,
+        needs_answer=status in UNANSWERED,
+        due_by=optional((thing.get("evidence_details") or {}).get("due_by")),
+        occurred_at=moment(thing["created"]),
+    )
+
+
+def claimed_account(thing: Json) -> UUID | None:
+    """The account our own metadata names. A client_reference_id may come from a stranger's link."""
+    metadata = thing.get("metadata")
+    try:
+        return UUID(metadata["account_id"]) if isinstance(metadata, Mapping) else None
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def identifier(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("an id is missing")
+    return value
+
+
+def reference(value: object) -> str | None:
+    """The id of another object, which Stripe may have expanded in place."""
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    return None if value is None else identifier(value)
+
+
+def moment(seconds: object) -> datetime:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError("a time is no number of seconds")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def optional(seconds: object) -> datetime | None:
+    return None if seconds is None else moment(seconds)
+
+
+def text(value: object) -> str | None:
+    return None if value is None else str(value)[:LONGEST_TEXT]

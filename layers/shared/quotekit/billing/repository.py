@@ -1,0 +1,232 @@
+"""The rows of Stripe's objects: each moves only to a later statement about it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from quotekit.billing.model import (
+    Claim,
+    Customer,
+    Entry,
+    PaymentMethod,
+    Price,
+    Product,
+    Subscription,
+    Version,
+)
+from quotekit.database import Connection
+
+VERSION: Final = ("final", "as_of", "as_of_rank", "as_of_tie")
+
+
+def keeping(table: LiteralString, *columns: LiteralString) -> LiteralString:
+    """Insert, or update when what is there is older; nothing comes back when it is not."""
+    names = ("id", *columns, *VERSION)
+    listed = ", ".join(names)
+    given = ", ".join("%(" + name + ")s" for name in names)
+    new = ", ".join("excluded." + name for name in names)
+    old, newer = (", ".join(t + name for name in VERSION) for t in ("kept.", "excluded."))
+    return (
+        "insert into " + table + " as kept (" + listed + ") values (" + given + ")\n"
+        "on conflict (id) do update set (" + listed + ") = row(" + new + ")\n"
+        "where (" + old + ") < (" + newer + ")\nreturning id"
+    )
+
+
+def _keep(
+    connection: Connection, statement: LiteralString, values: Mapping[str, Any], version: Version
+) -> bool:
+    """Whether the row moved."""
+    kept = {
+        **values,
+        "final": version.final,
+        "as_of": version.as_of,
+        "as_of_rank": version.rank,
+        "as_of_tie": version.tie,
+    }
+    return connection.execute(statement, kept).fetchone() is not None
+
+
+# Plans follow from all products and prices, subscriptions from all products: who writes a product
+# or a price is alone, everybody else is not kept waiting. Always the first lock taken.
+SHARE_CATALOGUE: Final = (
+    "select pg_advisory_xact_lock_shared(hashtextextended('stripe catalogue', 0))"
+)
+LOCK_CATALOGUE: Final = "select pg_advisory_xact_lock(hashtextextended('stripe catalogue', 0))"
+
+
+def lock_catalogue(connection: Connection) -> None:
+    connection.defer(LOCK_CATALOGUE, {})
+
+
+# The second lock: the customer's row. What another transaction wrote of him is then visible.
+MEET: Final = """
+with claimed as (select id from app.accounts where id = %(account_id)s),
+before as (select account_id from app.stripe_customers where id = %(customer_id)s for update),
+met as (
+    insert into app.stripe_customers as kept (id, account_id, claimed_at, claimed_by,
+        last_event_id, last_event_type, last_event_at, last_applied_at)
+    select %(customer_id)s, claimed.id, case when claimed.id is not null then %(as_of)s end,
+        case when claimed.id is not null then %(by)s end, %(event_id)s, %(event_type)s,
+        %(event_at)s::timestamptz,
+        case when %(event_id)s::text is not null then clock_timestamp() end
+    from (select count(*) from before) as locked left join claimed on true
+    on conflict (id) do update set
+        (account_id, claimed_at, claimed_by) = (
+            select account_id, claimed_at, claimed_by
+            from (values (kept.account_id, kept.claimed_at, kept.claimed_by),
+                (excluded.account_id, excluded.claimed_at, excluded.claimed_by))
+                as claims (account_id, claimed_at, claimed_by)
+            order by claimed_at desc nulls last, claimed_by collate "C" desc nulls last limit 1),
+        (last_event_id, last_event_type, last_event_at, last_applied_at) = (
+            select id, type, moment, applied
+            from (values (kept.last_event_id, kept.last_event_type, kept.last_event_at,
+                    kept.last_applied_at),
+                (excluded.last_event_id, excluded.last_event_type, excluded.last_event_at,
+                    excluded.last_applied_at)) as events (id, type, moment, applied)
+            order by moment desc nulls last, id collate "C" desc limit 1)
+    returning account_id
+)
+select before.account_id, met.account_id from met left join before on true
+"""
+
+
+def meet(
+    connection: Connection,
+    claim: Claim,
+    *,
+    event_id: str | None = None,
+    event_type: str | None = None,
+    event_at: datetime | None = None,
+) -> list[UUID]:
+    """Note the customer and whose he is said to be; the accounts that were or are his.
+
+    Until the transaction ends nobody else writes anything of this customer."""
+    about = {"event_id": event_id, "event_type": event_type, "event_at": event_at}
+    connection.defer(SHARE_CATALOGUE, {})
+    row = connection.execute(MEET, asdict(claim) | about).fetchone() or ()
+    return sorted({account_id for account_id in row if account_id is not None})
+
+
+KEEP_CUSTOMER: Final = keeping("app.stripe_customers", "default_payment_method", "deleted")
+
+
+def keep_customer(connection: Connection, customer: Customer, version: Version) -> bool:
+    return _keep(connection, KEEP_CUSTOMER, asdict(customer), version)
+
+
+KEEP_PRODUCT: Final = keeping(
+    "app.stripe_products", "name", "active", "plan_key", "features", "warnings", "created_at"
+)
+PLANS: Final = "select key from app.plans"
+
+
+def keep_product(connection: Connection, product: Product, version: Version) -> bool:
+    plans = {key for (key,) in connection.execute(PLANS)}
+    warnings = list(product.warnings)
+    if product.plan_key is not None and product.plan_key not in plans:
+        value = product.plan_key[:100]
+        warnings.append({"key": "plan", "value": value, "reason": "there is no such plan"})
+    values = asdict(product) | {
+        "plan_key": product.plan_key if product.plan_key in plans else None,
+        "features": Jsonb(product.features),
+        "warnings": Jsonb(warnings),
+    }
+    return _keep(connection, KEEP_PRODUCT, values, version)
+
+
+KEEP_PRICE: Final = keeping(
+    "app.stripe_prices",
+    *("product_id", "active", "currency", "unit_amount", "interval", "interval_count"),
+    *("trial_days", "created_at"),
+)
+
+
+def keep_price(connection: Connection, price: Price, version: Version) -> bool:
+    return _keep(connection, KEEP_PRICE, asdict(price), version)
+
+
+KEEP_SUBSCRIPTION: Final = keeping(
+    "app.stripe_subscriptions",
+    *("customer_id", "status", "items", "product_ids", "cancel_at_period_end", "cancel_at"),
+    *("canceled_at", "ended_at", "trial_start", "trial_end", "created_at"),
+)
+
+
+def keep_subscription(connection: Connection, held: Subscription, version: Version) -> bool:
+    values = asdict(held) | {"items": Jsonb(items(held)), "product_ids": held.product_ids}
+    return _keep(connection, KEEP_SUBSCRIPTION, values, version)
+
+
+def items(held: Subscription) -> list[dict[str, Any]]:
+    """A subscription's items as JSON."""
+    listed = []
+    for item in held.items:
+        times = {"period_start": item.period_start, "period_end": item.period_end}
+        said = {name: moment and moment.isoformat() for name, moment in times.items()}
+        listed.append(asdict(item) | said)
+    return listed
+
+
+KEEP_METHOD: Final = keeping(
+    "app.payment_methods",
+    *("customer_id", "type", "brand", "last4", "exp_month", "exp_year", "created_at"),
+)
+HOLDER: Final = "select customer_id from app.payment_methods where id = %(id)s"
+# Says that there is one; what it is, its own event says.
+EXPECT_METHOD: Final = """
+insert into app.payment_methods (id, customer_id, created_at)
+values (%(id)s, %(customer_id)s, %(created_at)s)
+on conflict (id) do nothing
+returning id
+"""
+
+
+def keep_method(connection: Connection, method: PaymentMethod, version: Version) -> bool:
+    return _keep(connection, KEEP_METHOD, asdict(method), version)
+
+
+def holder(connection: Connection, method_id: str) -> str | None:
+    """The customer a payment method belongs to, as far as we know."""
+    (held_by,) = connection.execute(HOLDER, {"id": method_id}).fetchone() or (None,)
+    return held_by
+
+
+def expect_method(
+    connection: Connection, method_id: str, customer_id: str, created_at: datetime
+) -> bool:
+    values = {"id": method_id, "customer_id": customer_id, "created_at": created_at}
+    return connection.execute(EXPECT_METHOD, values).fetchone() is not None
+
+
+KEEP_ENTRY: Final = keeping(
+    "app.billing_history",
+    *("kind", "customer_id", "subscription_id", "charge_id", "payment_intent", "amount"),
+    *("currency", "status", "description", "url", "needs_answer", "due_by", "occurred_at"),
+)
+# A dispute names a payment, and no customer: he is the one that paid. The lock keeps two who come
+# together from missing each other.
+SHARE_PAYMENT: Final = "select pg_advisory_xact_lock(hashtextextended(%(payment)s, 0))"
+NAME_PAYER: Final = """
+update app.billing_history as unnamed set customer_id = named.customer_id
+from app.billing_history as named
+where unnamed.kind = 'dispute' and unnamed.customer_id is distinct from named.customer_id
+  and named.kind <> 'dispute' and named.customer_id is not null
+  and (unnamed.payment_intent = %(payment_intent)s
+       and named.payment_intent = unnamed.payment_intent
+    or unnamed.charge_id = %(charge_id)s and named.charge_id = unnamed.charge_id)
+"""
+
+
+def keep_entry(connection: Connection, entry: Entry, version: Version) -> bool:
+    for payment in sorted({entry.payment_intent, entry.charge_id} - {None}, key=str):
+        connection.defer(SHARE_PAYMENT, {"payment": f"stripe payment {payment}"})
+    moved = _keep(connection, KEEP_ENTRY, asdict(entry), version)
+    if moved:
+        known = {"payment_intent": entry.payment_intent, "charge_id": entry.charge_id}
+        connection.defer(NAME_PAYER, known)
+    return moved
