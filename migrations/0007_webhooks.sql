@@ -59,6 +59,7 @@ create table ops.webhook_events (
     object_id     text check (length(object_id) <= 255),
     account_id    uuid,
     handler       text not null check (length(handler) <= 50),
+    queue         text not null check (queue in ('webhooks_critical', 'webhooks', 'webhooks_bulk')),
     debounce_seconds integer,
     signature_key integer,
     status        text not null
@@ -91,7 +92,6 @@ create index webhook_events_unfinished on ops.webhook_events (status, id) where 
 create table ops.webhook_attempts (
     webhook_id   uuid not null references ops.webhook_events on delete cascade,
     number       integer not null check (number > 0),
-    queue        text not null check (length(queue) <= 50),
     receives     integer not null check (receives > 0),
     started_at   timestamptz not null,
     milliseconds numeric(12, 3) not null check (milliseconds >= 0),
@@ -125,7 +125,7 @@ create table ops.webhook_dead_letters (
     endpoint_id     uuid,
     event_id        text not null check (length(event_id) between 1 and 255),
     type            text check (length(type) <= 200),
-    queue           text not null check (length(queue) <= 50),
+    queue           text not null check (queue in ('webhooks_critical', 'webhooks', 'webhooks_bulk')),
     body            text not null,
     reason          text not null check (length(reason) <= 2000),
     category        text not null check (category in ('timeout', 'validation', 'external', 'rate_limit', 'unknown')),
@@ -151,6 +151,7 @@ create table ops.webhook_redrives (
     per_minute  integer not null check (per_minute between 1 and 60000),
     status      text not null default 'running' check (status in ('running', 'cancelled', 'done')),
     after_id    uuid,
+    continued_at timestamptz,
     matching    integer not null check (matching >= 0),
     promised    integer not null default 0 check (promised >= 0),
     created_by  uuid,
@@ -204,7 +205,8 @@ comment on column ops.webhook_objects.scope is 'The tenant''s endpoint where ids
 
 create table ops.repository_events (
     id              uuid primary key,
-    webhook_id      uuid unique references ops.webhook_events on delete set null,
+    source          text not null check (length(source) <= 50),
+    event_id        text not null check (length(event_id) <= 255),
     debounce_key    text not null unique check (length(debounce_key) <= 1000),
     repository      text not null check (length(repository) <= 300),
     installation_id bigint,
@@ -214,10 +216,10 @@ create table ops.repository_events (
     sender          text check (length(sender) <= 100),
     author          text check (length(author) <= 100),
     version_at      timestamptz not null,
-    event_id        text not null check (length(event_id) <= 255),
     collapsed       integer not null default 0 check (collapsed >= 0),
     priority_score  smallint not null check (priority_score between 0 and 100),
-    priority        text not null check (priority in ('critical', 'high', 'medium', 'low')),
+    priority        text not null generated always as (case when priority_score >= 80 then 'critical'
+        when priority_score >= 60 then 'high' when priority_score >= 40 then 'medium' else 'low' end) stored,
     settles_at      timestamptz not null,
     recorded_at     timestamptz not null default now(),
     handled_at      timestamptz
@@ -226,12 +228,14 @@ comment on table ops.repository_events is 'What happened in repositories, for th
 comment on column ops.repository_events.debounce_key is 'Events with the same key collapse into the last; without debounce the event''s own.';
 comment on column ops.repository_events.collapsed is 'How many others this one stands for.';
 create index repository_events_activity on ops.repository_events (repository, version_at);
+create index repository_events_author on ops.repository_events (repository, author)
+    where kind = 'pull_request' and action = 'closed';
 create index repository_events_open on ops.repository_events (priority_score desc, settles_at) where handled_at is null;
 
 create table ops.shop_events (
     id          uuid primary key,
-    webhook_id  uuid unique references ops.webhook_events on delete set null,
     source      text not null check (length(source) <= 50),
+    event_id    text not null check (length(event_id) <= 255),
     shop_id     text not null check (length(shop_id) <= 100),
     kind        text not null check (kind in ('order', 'address', 'package', 'product', 'cancellation', 'return',
         'inventory', 'authorization', 'other')),
@@ -241,7 +245,8 @@ create table ops.shop_events (
     is_stale    boolean not null,
     data        jsonb not null check (jsonb_typeof(data) = 'object'),
     recorded_at timestamptz not null default now(),
-    handled_at  timestamptz
+    handled_at  timestamptz,
+    unique (source, event_id)
 );
 comment on table ops.shop_events is 'The commerce functions'' inbox of orders, packages and products.';
 comment on column ops.shop_events.is_stale is 'A later version of the same object had come before it.';
@@ -250,8 +255,8 @@ create index shop_events_object on ops.shop_events (shop_id, object_id, version_
 
 create table ops.tracking_events (
     id              uuid primary key,
-    webhook_id      uuid references ops.webhook_events on delete set null,
     source          text not null check (length(source) <= 50),
+    event_id        text not null check (length(event_id) <= 255),
     carrier         text not null check (length(carrier) <= 100),
     tracking_number text not null check (length(tracking_number) between 1 and 100),
     scanned_at      timestamptz not null,
@@ -265,7 +270,6 @@ create table ops.tracking_events (
 );
 comment on table ops.tracking_events is 'The commerce functions'' inbox of scans; each once, however often it is told.';
 comment on column ops.tracking_events.state is 'Null for a code nobody taught us.';
-create index tracking_events_event on ops.tracking_events (webhook_id);
 create index tracking_events_open on ops.tracking_events (id) where handled_at is null;
 
 create table app.webhook_inbox (

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from quotekit.database import Connection
 
 LONGEST_ID: Final = 255
-REFUSED: Final = "refused"  # the type of a sampled record of a refusal
 
 type State = Literal["applied", "stale", "ignored"]
 type Category = Literal["timeout", "validation", "external", "rate_limit", "unknown"]
@@ -55,9 +54,10 @@ class Event:
         """Raises PermanentError when the message is none of the handler's."""
         try:
             body = str(message["body"])
+            event_id = message.get("event_id") or ""
             return cls(
                 source=message["source"],
-                event_id=message.get("event_id") or body_id(body),
+                event_id=event_id if 0 < len(event_id) <= LONGEST_ID else body_id(body),
                 type=message["type"],
                 handler=message["handler"],
                 received_at=_time(message["received_at"]),
@@ -94,12 +94,17 @@ class Event:
         return given if self.refused is None else {**given, "refused": self.refused}
 
     @cached_property
+    def parsed(self) -> object:
+        """The body as JSON; raises PermanentError when it is none."""
+        try:
+            return json.loads(self.body, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise PermanentError("the body is no JSON") from error
+
+    @property
     def payload(self) -> Mapping[str, Any]:
         """The body as a JSON object; raises PermanentError when it is none."""
-        try:
-            payload = json.loads(self.body)
-        except ValueError as error:
-            raise PermanentError("the body is no JSON") from error
+        payload = self.parsed
         if not isinstance(payload, dict):
             raise PermanentError("the body is no JSON object")
         return payload
@@ -125,6 +130,10 @@ def body_id(body: str | bytes) -> str:
     """The id of an event whose sender gives it none: the same body is the same event."""
     content = body.encode(errors="surrogatepass") if isinstance(body, str) else body
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")  # as PostgreSQL and the RFC see it
 
 
 def _time(text: str) -> datetime:
