@@ -202,7 +202,7 @@ def older_subscription(customer_id: str, sold: Json, **over: Any) -> Json:
 
 def invoice(customer_id: str, subscription_id: str | None = None, **over: Any) -> Json:
     name = over.pop("id", None) or new_id("in")
-    details = {"metadata": {}, "subscription": subscription_id}
+    details: Json = {"metadata": {}, "subscription": subscription_id}
     parent = {"quote_details": None, "subscription_details": details, "type": "x"}
     return {
         "id": name,

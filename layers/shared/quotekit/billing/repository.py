@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
+from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from quotekit.billing.model import (
@@ -175,6 +176,7 @@ def items(held: Subscription) -> list[dict[str, Any]]:
 KEEP_METHOD: Final = keeping(
     "app.payment_methods",
     *("customer_id", "type", "brand", "last4", "exp_month", "exp_year", "created_at"),
+    "is_default",
 )
 HOLDER: Final = "select customer_id from app.payment_methods where id = %(id)s"
 # Says that there is one; what it is, its own event says.
@@ -187,12 +189,14 @@ returning id
 
 
 def keep_method(connection: Connection, method: PaymentMethod, version: Version) -> bool:
-    return _keep(connection, KEEP_METHOD, asdict(method), version)
+    """Which one is the default is chosen anew afterwards."""
+    return _keep(connection, KEEP_METHOD, asdict(method) | {"is_default": False}, version)
 
 
 def holder(connection: Connection, method_id: str) -> str | None:
     """The customer a payment method belongs to, as far as we know."""
-    (held_by,) = connection.execute(HOLDER, {"id": method_id}).fetchone() or (None,)
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        held_by: str | None = cursor.execute(HOLDER, {"id": method_id}).fetchone()
     return held_by
 
 
