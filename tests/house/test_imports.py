@@ -25,7 +25,10 @@ BUDGETS = {
     "quote_pdf_generator": 570,
     "quote_processor": 545,
     "test_connection": 530,
+    "webhook_handler": 140,
 }
+# Anybody may knock at this door, so it opens with the standard library alone.
+HEAVY = LATER | {"aws_lambda_powertools", "psycopg", "pydantic", "stripe", "quotekit.settings"}
 IMPORT = "import json, sys, app; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -56,3 +59,49 @@ def test_a_door_starts_with_no_more_than_it_needs(door: str) -> None:
 
 def test_no_environment_is_needed_to_import_a_door() -> None:
     assert imported("quote_processor")  # no AUTH_, no DATABASE_: rule 2 of STYLE
+
+
+TAKE_ONE = """
+import hashlib, json, sys, types, app
+from quotekit import exchange
+
+def send(request, timeout):
+    if request.service == "s3":
+        return exchange.Answer(404, {}, b"")
+    given = json.loads(request.body)
+    secret = json.dumps({"secrets": ["It's a Secret to Everybody"]})
+    digest = hashlib.md5(given.get("MessageBody", "").encode()).hexdigest()
+    answer = {"SecretString": secret, "MD5OfMessageBody": digest}
+    return exchange.Answer(200, {}, json.dumps(answer).encode())
+
+exchange.send = send
+context = types.SimpleNamespace(function_name="webhook-handler", aws_request_id="1")
+answer = app.lambda_handler(json.loads(sys.argv[1]), context)
+print(json.dumps([answer["statusCode"], sorted(sys.modules)]))
+"""
+
+
+def test_a_webhook_is_verified_and_queued_with_the_standard_library_alone() -> None:
+    event = (ROOT / "events/webhook_handler.json").read_text()
+
+    done = subprocess.run(
+        [sys.executable, "-c", TAKE_ONE, event],
+        cwd=ROOT / "functions/webhook_handler",
+        env={
+            "PYTHONPATH": f"{ROOT / 'layers/shared'}:.",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "WEBHOOK_SECRETS": "quotekit/local/webhooks",
+            "WEBHOOKS_BULK_QUEUE_URL": "https://sqs.test/bulk",
+            "ROUTING_BUCKET": "documents",
+            "ROUTING_KEY": "routing/webhooks.json",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, modules = json.loads(done.stdout.splitlines()[-1])
+
+    assert status == 200
+    assert HEAVY & set(modules) == set()

@@ -128,6 +128,7 @@ def rightly_signed(handler: BaseHTTPRequestHandler, service: str, body: bytes) -
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
     aws: Aws
 
     def setup(self) -> None:

@@ -32,17 +32,9 @@ from quotekit.errors import (
     QuoteKitError,
     UnsupportedMediaTypeError,
 )
+from quotekit.headers import SECURITY_HEADERS
 from quotekit.performance import logger
 from quotekit.settings import api_settings
-
-SECURITY_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 LONGEST_VERSION: Final = 9
 PLACES: Final = {"body", "query", "path"}

@@ -46,8 +46,26 @@ class Number:
         return value
 
 
+class Text:
+    """A text, read at each use; without a default it is required."""
+
+    def __init__(self, description: str, default: str | None = None) -> None:
+        self.description = description
+        self.default = default
+
+    def __set_name__(self, owner: type["PlainSettings"], name: str) -> None:
+        self.variable = f"{owner.prefix}{name}".upper()
+
+    def __get__(self, owner: Any, kind: type[Any] | None = None) -> str:  # noqa: ANN401
+        return (
+            need(self.variable)
+            if self.default is None
+            else os.environ.get(self.variable, self.default)
+        )
+
+
 class PlainSettings:
-    """One concern's numbers: the prefix and an attribute's name, in capitals."""
+    """One concern's variables: the prefix and an attribute's name, in capitals."""
 
     prefix: ClassVar[str] = ""
 
@@ -62,6 +80,7 @@ class SecretsSettings(PlainSettings):
 class WebhookSettings(PlainSettings):
     prefix = "WEBHOOK_"
 
+    secrets = Text("what the names of the senders' secrets begin with")
     body_limit = Number(10_485_760, "bytes a webhook's body may have")
     light_line = Number(65_536, "bytes up to which a webhook's body counts as light")
     renewal = Number(30, "seconds between two looks for new secrets after a signature failed")
@@ -69,3 +88,10 @@ class WebhookSettings(PlainSettings):
     timeout = Number(1, "seconds one call of SQS or S3 may take before it is repeated", least=0.001)
     deadline = Number(2.5, "seconds SQS has to take a webhook, repeats included", least=0.001)
     refusals_sampled = Number(0.01, "share of refused webhooks of which a record is kept", most=1)
+
+
+class RoutingSettings(PlainSettings):
+    prefix = "ROUTING_"
+
+    bucket = Text("bucket of the published routing rules; without it the defaults hold", "")
+    key = Text("where in it they are", "")

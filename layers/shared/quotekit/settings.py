@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from quotekit.environment import Number, PlainSettings, SettingsError
+from quotekit.environment import Number, PlainSettings, SettingsError, Text
 
 __all__ = ["SettingsError"]
 
@@ -243,10 +243,12 @@ def documented() -> Iterator[Documented]:
             default = "required" if field.is_required() else _written(field.default)
             yield Documented(settings.variable(name), default, field.description or "")
     for plain in PlainSettings.__subclasses__():
-        for number in vars(plain).values():
-            if isinstance(number, Number):
-                default = f"{number.default:.15g}"
-                yield Documented(number.variable, default, number.description)
+        for found in vars(plain).values():
+            if isinstance(found, Number):
+                yield Documented(found.variable, f"{found.default:.15g}", found.description)
+            elif isinstance(found, Text):
+                default = "required" if found.default is None else found.default
+                yield Documented(found.variable, default, found.description)
 
 
 def _written(default: Any) -> str:  # noqa: ANN401 a default may be anything

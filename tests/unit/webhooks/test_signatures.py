@@ -163,7 +163,7 @@ def test_a_document_of_another_shape_holds_no_secrets(document):
     assert list(Keys.of(document, 0).secrets) == []
 
 
-# --- Shippo's tokens -------------------------------------------------------------------------
+# --- Shippo's tokens ----------------------------------------------------------------------------
 
 
 def test_an_account_without_signatures_proves_itself_by_the_token_in_the_address():
@@ -180,7 +180,7 @@ def test_a_token_is_nothing_to_an_account_with_signatures():
     assert outcome("shippo", delivery, Keys(["shippo-secret"]), 0) == "unsigned"
 
 
-# --- stripe and standardwebhooks as judges -----------------------------------------------------
+# --- stripe and standardwebhooks as judges ------------------------------------------------------
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=40)
 bodies = words.map(str.encode)
@@ -291,7 +291,7 @@ def test_standard_webhooks_are_verified_as_by_their_library(data, secret, body):
     assert (ours == 0) == theirs
 
 
-# --- ed25519 ---------------------------------------------------------------------------------
+# --- ed25519 ------------------------------------------------------------------------------------
 
 
 def asymmetric(private: Ed25519PrivateKey, body: bytes, now: int) -> tuple[dict[str, str], str]:
@@ -338,7 +338,7 @@ def test_a_public_key_that_is_none_accepts_nothing(public):
     assert outcome("standard", Delivery(headers, BODY), keys(public), 1700000000) == "mismatch"
 
 
-# --- strangers ---------------------------------------------------------------------------------
+# --- strangers ----------------------------------------------------------------------------------
 
 anything = st.text(st.characters(), max_size=60)  # half surrogate pairs too
 names = st.sampled_from(
