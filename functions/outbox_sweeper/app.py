@@ -1,11 +1,13 @@
-"""Every minute: promised messages that no queue has yet, sent."""
+"""Every minute: promises that no queue has yet, sent, and the next part of each redrive."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import database, outbox, performance
 from quotekit.performance import logger, metrics
+from quotekit.webhooks import service
 
 MOST: Final = 500
 ROUNDS: Final = 20
@@ -18,11 +20,18 @@ def sweep() -> int:
     return outbox.deliver(due) if due else 0
 
 
+def redrive() -> int:
+    """Send the next part of every running redrive; how many went."""
+    with database.transaction(database.SERVICE) as connection:
+        promises = service.continue_redrives(connection, datetime.now(UTC))
+    return outbox.deliver(promises) if promises else 0
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    sent = 0
     with performance.measured("schedule"):
+        sent = redrive()
         for _ in range(ROUNDS):
             went = sweep()
             sent += went

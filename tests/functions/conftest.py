@@ -148,6 +148,18 @@ def aws_services(environment: pytest.MonkeyPatch) -> Iterator[Aws]:
         yield Aws(**urls)
 
 
+@pytest.fixture
+def webhook_queues(aws_services: Aws, environment: pytest.MonkeyPatch) -> dict[str, str]:
+    """Addresses of the three queues of webhooks and of their dead letters, by name."""
+    urls = {}
+    for queue in ("webhooks-critical", "webhooks", "webhooks-bulk"):
+        for name in (queue, f"{queue}-dead-letter"):
+            urls[name] = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+            environment.setenv(f"{name}-queue-url".upper().replace("-", "_"), urls[name])
+    forget()
+    return urls
+
+
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 

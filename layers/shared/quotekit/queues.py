@@ -89,11 +89,40 @@ def receives(record: "SQSRecord") -> int:
     return int(record.attributes.approximate_receive_count or 1)
 
 
-def back_off(record: "SQSRecord", queue_url: str, *, first: float, longest: float) -> None:
-    """Let a failed message rest: first · 2ⁿ seconds ± 30 %, at most `longest`."""
-    seconds = min(first * 2 ** (receives(record) - 1), longest) * uniform(0.7, 1.3)  # noqa: S311 - jitter
+def name(record: "SQSRecord") -> str:
+    """The name of the queue a record came from."""
+    return record.event_source_arn.rpartition(":")[2]
+
+
+def back_off(
+    record: "SQSRecord",
+    queue_url: str,
+    *,
+    first: float,
+    longest: float,
+    failures: int | None = None,
+) -> None:
+    """Let a failed message rest: first · 2ⁿ seconds ± 30 %, at most `longest`.
+
+    n counts the deliveries before this one, or the failures where they are known.
+    """
+    n = (failures or receives(record)) - 1
+    rest(record, queue_url, min(first * 2.0 ** min(n, 60), longest))
+
+
+def rest(record: "SQSRecord", queue_url: str, seconds: float) -> None:
+    """Make a message visible again after so many seconds ± 30 %."""
+    jittered = seconds * uniform(0.7, 1.3)  # noqa: S311 - jitter
     aws.client("sqs").change_message_visibility(
         QueueUrl=queue_url,
         ReceiptHandle=record.receipt_handle,
-        VisibilityTimeout=min(round(seconds), LONGEST_INVISIBILITY),
+        VisibilityTimeout=min(round(jittered), LONGEST_INVISIBILITY),
     )
+
+
+def bury(record: "SQSRecord", dead_letter_queue_url: str) -> None:
+    """Put a message that can never be done where SQS would only after the last delivery.
+
+    The caller deletes it by succeeding. A crash between the two makes a second dead letter.
+    """
+    aws.client("sqs").send_message(QueueUrl=dead_letter_queue_url, MessageBody=record.body)

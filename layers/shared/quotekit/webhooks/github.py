@@ -9,6 +9,7 @@ from quotekit.database import Connection
 from quotekit.identifiers import new_id
 from quotekit.webhooks import priority, repository
 from quotekit.webhooks.model import Event, Outcome, PermanentError
+from quotekit.webhooks.moments import moment
 from quotekit.webhooks.repository import Version, storable
 
 DELETED: Final = {"deleted", "transferred"}
@@ -82,10 +83,10 @@ def _item(event: Event, item: Mapping[str, Any]) -> Subject:
         kind=event.type,
         object_id=str(item["number"]),
         state="deleted" if deleted else str(state),
-        version_at=_time(item["updated_at"]),
+        version_at=_known(item["updated_at"]),
         author=(item.get("user") or {}).get("login"),
         association=item.get("author_association"),
-        made_at=_time(item["created_at"]),
+        made_at=_known(item["created_at"]),
         title=item.get("title"),
     )
 
@@ -98,7 +99,7 @@ def _push(event: Event) -> Subject:
         kind="push",
         object_id=payload["ref"],
         state="deleted" if payload.get("deleted") else str(payload["after"]),
-        version_at=_time(pushed_at) if pushed_at else event.happened_at,
+        version_at=_known(pushed_at) if pushed_at else event.happened_at,
         author=(payload.get("sender") or {}).get("login"),
     )
 
@@ -112,7 +113,7 @@ def _installation(event: Event) -> Subject:
         kind="installation",
         object_id=str(given["id"]),
         state="deleted" if deleted else suspended,
-        version_at=_time(given["updated_at"]),
+        version_at=_known(given["updated_at"]),
     )
 
 
@@ -275,12 +276,12 @@ def _window(event: Event, subject: Subject, action: str | None) -> tuple[str, da
     return storable("|".join(map(str, about)))[:1000], max(end, event.received_at)
 
 
-def _time(value: str | int) -> datetime:
-    """GitHub's times: ISO, or seconds since 1970."""
-    if isinstance(value, int):
-        return datetime.fromtimestamp(value, UTC)
-    moment = datetime.fromisoformat(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _known(value: object) -> datetime:
+    """A time that GitHub always gives."""
+    found = moment(value)
+    if found is None:
+        raise ValueError(f"no time: {value!r}")
+    return found
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:

@@ -17,8 +17,16 @@ from quotekit.webhooks.model import Category, Event, Outcome, PermanentError
 
 type Topic = Literal["webhooks_critical", "webhooks", "webhooks_bulk"]
 
+TOPICS: Final[tuple[Topic, ...]] = ("webhooks_critical", "webhooks_bulk", "webhooks")
+
 # What JSON may hold and jsonb may not: the null character and half surrogates.
 DOUBTFUL: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def topic_of(queue_name: str) -> Topic:
+    """The topic of one of the three queues, or of its dead letters."""
+    name = queue_name.removesuffix("-dead-letter").replace("-", "_")
+    return next(topic for topic in TOPICS if name.endswith(topic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def claim(connection: Connection, event: Event, queue: Topic) -> Claim | None:
     A twin that comes while this transaction runs waits for its end.
     """
     with connection.cursor(row_factory=class_row(Claim)) as cursor:
-        return cursor.execute(CLAIM, _values(event, queue)).fetchone()
+        return cursor.execute(CLAIM, values_of(event, queue)).fetchone()
 
 
 ATTEMPT: Final = """
@@ -121,7 +129,7 @@ def fail(
 ) -> Failure | None:
     """Note a failed attempt; dead at the `most`-th. None when a twin applied the event."""
     error = storable(error)[:2000] or "no message"
-    values = _values(event, delivery.queue) | {"category": category, "error": error, "most": most}
+    values = values_of(event, delivery.queue) | {"category": category, "error": error, "most": most}
     with connection.cursor(row_factory=class_row(Failure)) as cursor:
         failure = cursor.execute(FAIL, values).fetchone()
     if failure:
@@ -237,7 +245,8 @@ def advance(connection: Connection, version: Version, details: dict[str, Any]) -
     return connection.execute(ADVANCE, values).fetchone() is not None
 
 
-def _values(event: Event, queue: Topic) -> dict[str, Any]:
+def values_of(event: Event, queue: Topic) -> dict[str, Any]:
+    """The columns of an event's row."""
     return {
         "id": new_id(),
         "source": storable(event.source)[:50],
