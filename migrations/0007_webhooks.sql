@@ -87,7 +87,8 @@ comment on column ops.webhook_events.sent_at is 'The time the sender gives; rece
 comment on column ops.webhook_events.is_json is 'Whether body::jsonb works: it is JSON without the null character and half surrogates.';
 create index webhook_events_type on ops.webhook_events (source, type, id);
 create index webhook_events_object on ops.webhook_events (source, object_id, id) where object_id is not null;
-create index webhook_events_unfinished on ops.webhook_events (status, id) where status in ('queued', 'failed', 'dead');
+create index webhook_events_unfinished on ops.webhook_events (status, id) include (source, type)
+    where status in ('queued', 'failed', 'dead');
 
 create table ops.webhook_attempts (
     webhook_id   uuid not null references ops.webhook_events on delete cascade,
@@ -105,7 +106,7 @@ create table ops.webhook_attempts (
 );
 comment on table ops.webhook_attempts is 'Each try at an event, also when its transaction was rolled back. Rows are added, never changed.';
 comment on column ops.webhook_attempts.milliseconds is 'From taking the message up to the commit, or to the error.';
-create index webhook_attempts_time on ops.webhook_attempts using brin (started_at);
+create index webhook_attempts_time on ops.webhook_attempts (started_at);
 
 create table ops.webhook_refusals (
     id          uuid primary key,
