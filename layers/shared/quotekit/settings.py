@@ -169,6 +169,17 @@ class PortalSettings(Settings):
     url: str = Field(description="address of the page on which a client reads a quote")
 
 
+class StripeSettings(Settings):
+    prefix = "STRIPE_"
+
+    secret: str | None = Field(None, description="name of the secret with Stripe's api_key")
+    api_base: str = Field("https://api.stripe.com", description="address of Stripe's API")
+    timeout: PositiveFloat = Field(8, description="seconds Stripe has for one answer")
+    return_origins: CommaSeparated = Field(
+        (), description="origins a payer may be sent back to, by comma"
+    )
+
+
 class DeploymentSettings(Settings):
     stage: Literal["local", "staging", "production"] = Field(
         "local", description="which deployment this is"
@@ -211,13 +222,19 @@ def portal_settings() -> PortalSettings:
 
 
 @cache
+def stripe_settings() -> StripeSettings:
+    return StripeSettings.load()
+
+
+@cache
 def deployment_settings() -> DeploymentSettings:
     return DeploymentSettings.load()
 
 
 LOADERS: Final = (
     *(database_settings, auth_settings, api_settings, queue_settings),
-    *(storage_settings, mail_settings, portal_settings, deployment_settings),
+    *(storage_settings, mail_settings, portal_settings, stripe_settings),
+    deployment_settings,
 )
 
 

@@ -74,6 +74,14 @@ class Price:
     trial_days: int | None
     created_at: datetime
 
+    @property
+    def yearly(self) -> int | None:
+        """What a year of it costs; null where that cannot be said."""
+        times = {"month": 12, "year": 1}.get(self.interval or "")
+        if times is None or self.unit_amount is None or self.interval_count != 1:
+            return None
+        return self.unit_amount * times
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -147,3 +155,16 @@ class Entry:
     needs_answer: bool
     due_by: datetime | None
     occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A checkout at Stripe. `url` is null once it is over."""
+
+    id: str
+    open: bool
+    url: str | None
+    success_url: str | None
+    cancel_url: str | None
+    price_id: str | None
+    expires_at: datetime | None

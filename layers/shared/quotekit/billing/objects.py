@@ -5,7 +5,7 @@ Raises PermanentError for what is not the object its event says: a retry cannot 
 Source of the shapes: https://docs.stripe.com/api, https://docs.stripe.com/changelog/basil
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, cast, get_args
@@ -19,6 +19,7 @@ from quotekit.billing.model import (
     PaymentMethod,
     Price,
     Product,
+    Session,
     Status,
     Subscription,
 )
@@ -210,6 +211,38 @@ def dispute(thing: Json) -> Entry:
         due_by=optional((thing.get("evidence_details") or {}).get("due_by")),
         occurred_at=moment(thing["created"]),
     )
+
+
+@checked
+def session(thing: Json) -> Session:
+    return Session(
+        id=identifier(thing["id"]),
+        open=thing["status"] == "open" and thing["mode"] == "subscription",
+        url=reference(thing.get("url")),
+        success_url=thing.get("success_url"),
+        cancel_url=thing.get("cancel_url"),
+        price_id=(thing.get("metadata") or {}).get("price_id"),
+        expires_at=optional(thing.get("expires_at")),
+    )
+
+
+@checked
+def listed(thing: Json) -> Sequence[Json]:
+    """The objects of a list."""
+    found: Sequence[Json] = thing["data"]
+    if not isinstance(found, list):
+        raise TypeError("a list is no list")
+    return found
+
+
+@checked
+def link(thing: Json) -> str:
+    return identifier(thing["url"])
+
+
+@checked
+def name(thing: Json) -> str:
+    return identifier(thing["id"])
 
 
 def claimed_account(thing: Json) -> UUID | None:

@@ -1,0 +1,139 @@
+"""Stripe's API: a few calls within the time a request has, never inside a transaction.
+
+The library is imported at the first call: it takes a third of a second.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from quotekit import secrets
+from quotekit.billing import objects
+from quotekit.billing.objects import Json
+from quotekit.billing.refusals import translated
+from quotekit.errors import ServiceUnavailableError
+from quotekit.resilience import breakers
+from quotekit.resilience.retry import Policy, attempts
+from quotekit.settings import StripeSettings
+
+if TYPE_CHECKING:
+    from stripe import StripeClient
+
+ONCE_MORE: Final = Policy(attempts=2, first=0.5)
+SHORTEST: Final = 0.1  # seconds a call is given when the time is over: it fails at once
+MOST: Final = 100  # of a list's objects in one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Stripe said; `read_at` is by its clock, and everything before it is seen in it."""
+
+    body: Json
+    read_at: datetime
+
+    @property
+    def data(self) -> Sequence[Json]:
+        return objects.listed(self.body)
+
+
+class Stripe:
+    """Asks until `until`, a moment of the monotonic clock. Raises errors of the house."""
+
+    def __init__(self, settings: StripeSettings, *, until: float) -> None:
+        self.settings = settings
+        self.until = until
+        self.name = settings.need("secret")
+        self.key = str(secrets.secret(self.name)["api_key"])
+        self._api: StripeClient | None = None
+
+    @property
+    def api(self) -> "StripeClient":
+        if self._api is None:
+            self._api = _connected(self.settings, self.key, self.until)
+        return self._api
+
+    def get(self, path: str, **params: object) -> Answer:
+        return self._ask("get", path, params, None)
+
+    def post(self, path: str, *, key: str | None = None, **params: object) -> Answer:
+        """Change something, once however often it is tried; with a `key`, however often asked."""
+        return self._ask("post", path, params, key or uuid4().hex)
+
+    def delete(self, path: str) -> Answer:
+        return self._ask("delete", path, {}, None)
+
+    def _ask(self, method: str, path: str, params: Json, key: str | None) -> Answer:
+        import stripe  # noqa: PLC0415
+
+        try:
+            return self._try(method, path, params, key)
+        except stripe.AuthenticationError as refused:
+            renewed = str(secrets.refetch(self.name)["api_key"])
+            if renewed == self.key:
+                raise translated(refused) from refused
+            self.key, self._api = renewed, None  # the key was rolled meanwhile
+        except stripe.StripeError as error:
+            raise translated(error) from error
+        try:
+            return self._try(method, path, params, key)
+        except stripe.StripeError as error:
+            raise translated(error) from error
+
+    def _try(self, method: str, path: str, params: Json, key: str | None) -> Answer:
+        options: dict[str, Any] = {} if key is None else {"idempotency_key": key}
+        for attempt in attempts(ONCE_MORE, until=self.until):
+            with attempt, breakers.guard("stripe"):
+                started = time.monotonic()
+                answer = self.api.raw_request(method, f"/v1/{path}", **params, **options)
+                body: Json = answer.data
+                return Answer(body, _read_at(answer.headers, time.monotonic() - started))
+        raise ServiceUnavailableError
+
+
+def _connected(settings: StripeSettings, key: str, until: float) -> "StripeClient":
+    import stripe  # noqa: PLC0415
+
+    stripe.enable_telemetry = False
+
+    class Patient(stripe.RequestsClient):
+        """Waits no longer for an answer than there is time."""
+
+        def request(  # type: ignore[override]  # as stripe's own clients do
+            self,
+            method: str,
+            url: str,
+            headers: Mapping[str, str] | None,
+            post_data: Any = None,  # noqa: ANN401
+        ) -> tuple[bytes, int, Mapping[str, str]]:
+            left = max(SHORTEST, until - time.monotonic())
+            self._timeout = min(settings.timeout, left)
+            return super().request(method, url, headers, post_data)
+
+    return stripe.StripeClient(
+        key,
+        http_client=Patient(),
+        base_addresses={"api": settings.api_base},
+        max_network_retries=0,
+    )
+
+
+def _read_at(headers: Mapping[str, str], seconds: float) -> datetime:
+    """Stripe's time at the end, less the time the call took: it was read after that."""
+    try:
+        ended = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        ended = datetime.now(UTC) - timedelta(minutes=1)  # by our own clock, with room
+    return ended - timedelta(seconds=ceil(seconds))
+
+
+def scoped(account_id: object, purpose: str, key: str | None) -> str | None:
+    """A caller's Idempotency-Key as Stripe gets it: keys of all accounts share one space there."""
+    if key is None:
+        return None
+    return hashlib.sha256(f"{account_id}\n{purpose}\n{key}".encode()).hexdigest()
