@@ -43,7 +43,7 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     "WebhookMonitor": DATABASE
     | {"sqs:SendMessage", "sqs:GetQueueAttributes"}
     | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
-    | {f"secretsmanager:{verb}" for verb in ("CreateSecret", "PutSecretValue", "DeleteSecret")},
+    | {f"secretsmanager:{verb}" for verb in ("CreateSecret", "PutSecretValue")},
     "SubscriptionStatus": DATABASE,
     "QuoteExpirer": DATABASE,
     "DatabaseMigrator": DATABASE,

@@ -154,7 +154,7 @@ def parse(content: bytes) -> Routing:
     except (ValueError, TypeError, KeyError, RecursionError) as failure:
         raise RoutingError(f"no routing document: {type(failure).__name__}") from failure
     problems = [f"rule {place}: {text}" for place, rule in enumerate(rules) for text in wrong(rule)]
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         problems.append("version: not a positive number")
     if problems:
         raise RoutingError("; ".join(problems[:3]))
@@ -170,12 +170,12 @@ def wrong(rule: Rule) -> list[str]:
         for name, pattern in (("type", rule.type), ("action", rule.action))
         if isinstance(pattern, str) and ANY in pattern[:-1]
     ]
-    if rule.size_band not in {ANY, *BANDS}:
+    if rule.size_band not in (ANY, *BANDS):  # no set: a stranger's list has no hash
         found.append("size_band: not one of *, heavy, light")
-    if rule.queue not in QUEUES:
+    if rule.queue not in tuple(QUEUES):
         found.append("queue: not one of bulk, critical, standard")
     seconds = rule.debounce_seconds
-    if seconds is not None and not (isinstance(seconds, int) and 1 <= seconds <= LONGEST_DEBOUNCE):
+    if seconds is not None and not (type(seconds) is int and 1 <= seconds <= LONGEST_DEBOUNCE):
         found.append(f"debounce_seconds: not from 1 to {LONGEST_DEBOUNCE}")
     return found
 
