@@ -144,7 +144,8 @@ comment on table ops.webhook_dead_letters is 'Messages that failed for good, onc
 comment on column ops.webhook_dead_letters.body is 'The message as it lay in the dead-letter queue; of a claim check, what it led to.';
 comment on column ops.webhook_dead_letters.message_id is 'Of the message counted last, so that one delivered twice counts once.';
 create index webhook_dead_letters_event on ops.webhook_dead_letters (webhook_id);
-create index webhook_dead_letters_open on ops.webhook_dead_letters (last_failed_at desc, id) where resolved_at is null;
+create index webhook_dead_letters_open on ops.webhook_dead_letters (last_failed_at desc, id) include (category, count)
+    where resolved_at is null;
 
 create table ops.webhook_redrives (
     id          uuid primary key,
