@@ -26,6 +26,8 @@ BUDGETS = {
     "quote_processor": 545,
     "test_connection": 530,
     "webhook_handler": 140,
+    "dead_letter_recorder": 485,
+    "webhook_worker": 485,
 }
 # Anybody may knock at this door, so it opens with the standard library alone.
 HEAVY = LATER | {"aws_lambda_powertools", "psycopg", "pydantic", "stripe", "quotekit.settings"}

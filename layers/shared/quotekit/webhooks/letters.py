@@ -54,8 +54,8 @@ class Recorded:
 
 # One at a time for each event: a message delivered twice would else be judged twice.
 LOCK: Final = """
-select pg_advisory_xact_lock(hashtextextended(concat_ws('|', 'webhook_dead_letters', %(source)s,
-    %(endpoint_id)s::text, %(event_id)s::text), 0))
+select pg_advisory_xact_lock(hashtextextended(
+    concat_ws('|', 'letter', %(source)s::text, %(endpoint_id)s::text, %(event_id)s::text), 0))
 """
 KNOWN: Final = """
 select id, webhook_id, category, count, message_id, false as is_new

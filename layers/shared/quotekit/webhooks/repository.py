@@ -44,6 +44,7 @@ class Claim:
 
     id: UUID
     attempts: int
+    is_new: bool
 
 
 CLAIM: Final = """
@@ -57,7 +58,7 @@ on conflict on constraint webhook_events_once do update
 set status = 'applied', attempts = known.attempts + 1, finished_at = now(), error = null,
     category = null
 where known.status in ('queued', 'failed', 'dead')
-returning id, attempts
+returning id, attempts, id = %(id)s as is_new
 """
 
 
@@ -88,7 +89,7 @@ def finish(connection: Connection, claimed: Claim, delivery: Delivery, outcome: 
     """Note what the event came to; the statements travel with the commit."""
     if outcome.state != "applied":
         connection.defer(OUTCOME, {"id": claimed.id, "status": outcome.state})
-    if claimed.attempts > 1:
+    if not claimed.is_new:
         connection.defer(RESOLVE, {"id": claimed.id})
     _attempt(connection, claimed, delivery, outcome.state, details=dict(outcome.details))
 
@@ -114,7 +115,7 @@ set status = case when known.failures + 1 >= %(most)s then 'dead' else 'failed' 
     attempts = known.attempts + 1, failures = known.failures + 1, finished_at = now(),
     category = excluded.category, error = excluded.error
 where known.status in ('queued', 'failed', 'dead')
-returning id, attempts, status, failures
+returning id, attempts, id = %(id)s as is_new, status, failures
 """
 
 
