@@ -1,5 +1,121 @@
-"""Being built."""
+"""HTTP GET /v1/subscription, POST /v1/billing/…; every hour Stripe is read as a whole."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quotekit import api, auth, database, idempotency, performance
+from quotekit.billing import requests, service, standing
+from quotekit.performance import logger, metrics
+from quotekit.settings import stripe_settings
+
+if TYPE_CHECKING:
+    from quotekit.billing.orders import Order
+    from quotekit.billing.runs import Report
+
+type Put = Callable[[ModuleType, "Order"], object]
+
+app = api.Api()
+
+SECONDS: Final = 22  # for Stripe, of the 29 a caller may wait
+MARGIN: Final = 5.0  # for the database, at the end of a scheduled reading
 
 
-def lambda_handler(event: dict[str, object], context: object) -> dict[str, object]:
-    raise NotImplementedError
+@app.get("/v1/subscription")
+def get_subscription() -> Response[str]:
+    return api.fetch(app, standing.current)
+
+
+@app.post("/v1/billing/checkout")
+def check_out(body: requests.CheckoutRequest) -> Response[str]:
+    service.check_return(stripe_settings(), body)
+    return ask("checkout", lambda do, order: do.check_out(order, body), body)
+
+
+@app.post("/v1/billing/portal")
+def open_portal(body: requests.PortalRequest) -> Response[str]:
+    service.check_return(stripe_settings(), body)
+    return ask("portal", lambda do, order: do.open_portal(order, body.return_url))
+
+
+@app.post("/v1/billing/cancel")
+def cancel(body: requests.Cancellation | None = None) -> Response[str]:
+    when = body.when if body else "period_end"
+    return ask("cancellation", lambda do, order: do.cancel(order, when))
+
+
+@app.post("/v1/billing/resume")
+def resume() -> Response[str]:
+    return ask("resumption", lambda do, order: do.resume(order))
+
+
+@app.post("/v1/billing/change-plan")
+def change_plan(body: requests.PlanChange) -> Response[str]:
+    return ask("plan_change", lambda do, order: do.change_plan(order), body)
+
+
+def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Response[str]:
+    """Read, ask Stripe outside of any transaction, then write down who asked for what."""
+    from quotekit.billing import client, orders
+
+    actor, event = api.caller(app).actor, app.current_event
+    key = event.headers.get("idempotency-key")
+    said = event.body or ""
+    request = key and idempotency.request(key, method="POST", path=event.path, body=said)
+    with database.transaction(actor) as connection:
+        payer = service.payer(connection)
+        kept = idempotency.recall(connection, request) if request else None
+        if kept is not None:
+            return api.json_response(kept.status, kept.body, {"Idempotency-Replayed": "true"})
+        offer = service.offer(connection, price.price, price.plan) if price else None
+    stripe = client.Stripe(stripe_settings(), until=time.monotonic() + SECONDS)
+    order = orders.Order(stripe, payer, offer, key)
+    answer = orders.place(order, lambda: put(orders, order))
+    if payer.customer_id is None and isinstance(answer, orders.Checkout):
+        with database.transaction(database.SERVICE) as connection:
+            service.remember(connection, payer, answer.customer_id, datetime.now(UTC))
+    response = api.reply(answer)
+    with database.transaction(actor) as connection:
+        service.note(connection, payer, what)
+        if request:
+            done = idempotency.Answer(response.status_code, response.body or "")
+            idempotency.keep(connection, request, done)
+    return response
+
+
+@app.post("/v1/billing/reconcile")
+def reconcile(body: requests.ReconcileRequest | None = None) -> Response[str]:
+    with database.transaction(api.caller(app).actor) as connection:
+        auth.require_role(connection, "admin")
+    report = read_stripe(time.monotonic() + SECONDS, dry_run=bool(body and body.dry_run))
+    done = report.run.status == "done"
+    return api.reply(report, status=HTTPStatus.OK if done else HTTPStatus.ACCEPTED)
+
+
+def read_stripe(until: float, *, dry_run: bool | None) -> "Report":
+    from quotekit.billing import client
+    from quotekit.billing import reconcile as reading
+
+    return reading.reconcile(client.Stripe(stripe_settings(), until=until), dry_run=dry_run)
+
+
+def watch(context: LambdaContext) -> dict[str, Any]:
+    """The hourly reading; what it found stays in rows for operators."""
+    with performance.measured("schedule"):
+        left = context.get_remaining_time_in_millis() / 1000 - MARGIN
+        report = read_stripe(time.monotonic() + left, dry_run=None)
+    logger.info("stripe read", status=report.run.status, differences=report.differences_total)
+    return {"status": report.run.status, "differences": report.differences_total}
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context) if "routeKey" in event else watch(context)

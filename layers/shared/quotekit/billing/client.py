@@ -3,7 +3,6 @@
 The library is imported at the first call: it takes a third of a second.
 """
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,10 +129,3 @@ def _read_at(headers: Mapping[str, str], seconds: float) -> datetime:
     except (KeyError, ValueError):
         ended = datetime.now(UTC) - timedelta(minutes=1)  # by our own clock, with room
     return ended - timedelta(seconds=ceil(seconds))
-
-
-def scoped(account_id: object, purpose: str, key: str | None) -> str | None:
-    """A caller's Idempotency-Key as Stripe gets it: keys of all accounts share one space there."""
-    if key is None:
-        return None
-    return hashlib.sha256(f"{account_id}\n{purpose}\n{key}".encode()).hexdigest()

@@ -138,7 +138,7 @@ def on_setup(connection: Connection, notice: Notice) -> Outcome:
 
 def on_product(connection: Connection, notice: Notice) -> Outcome:
     repository.lock_catalogue(connection)
-    said = objects.product(notice.thing)
+    said = repository.known(connection, objects.product(notice.thing))
     latest = objects.optional(notice.thing.get("updated"))
     if not repository.keep_product(connection, said, notice.version(latest=latest)):
         return STALE

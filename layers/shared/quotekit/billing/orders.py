@@ -7,7 +7,7 @@ same Idempotency-Key, made of the account and its newest checkout, so that Strip
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -17,13 +17,38 @@ from quotekit.billing import objects
 from quotekit.billing.client import MOST, Stripe
 from quotekit.billing.model import Session
 from quotekit.billing.objects import Json
+from quotekit.billing.refusals import StripeUnavailableError
 from quotekit.billing.requests import CheckoutRequest
 from quotekit.billing.service import Offer, Payer
 from quotekit.errors import ConflictError
+from quotekit.webhooks.model import PermanentError
 
 # Stripe keeps an answer, also a failure of its own, a day under its key: so none is used so long.
 KEY_SECONDS: Final = 300
 FOLLOWS: Final = "The account's plan follows when Stripe's event arrives."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who asks for what; `caller_key` is the request's Idempotency-Key."""
+
+    stripe: Stripe
+    payer: Payer
+    offer: Offer | None
+    caller_key: str | None
+
+    @property
+    def wanted(self) -> Offer:
+        if self.offer is None:
+            raise ConflictError("No price was asked for.")
+        return self.offer
+
+    def key(self, purpose: str) -> str | None:
+        """The caller's key as Stripe gets it: the keys of all accounts share one space there."""
+        if self.caller_key is None:
+            return None
+        text = f"{self.payer.account_id}\n{purpose}\n{self.caller_key}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +83,18 @@ class Told:
     note: str = FOLLOWS
 
 
-def check_out(stripe: Stripe, payer: Payer, offer: Offer, body: CheckoutRequest) -> Checkout:
+def place(order: Order, put: Callable[[], object]) -> object:
+    """Ask. What Stripe answers so that nobody can read it is as good as no answer."""
+    try:
+        return put()
+    except PermanentError as error:
+        error.add_note(f"account {order.payer.account_id}")
+        raise StripeUnavailableError from error
+
+
+def check_out(order: Order, body: CheckoutRequest) -> Checkout:
     """Open a checkout, or the one that is open. Raises ConflictError for who subscribes already."""
+    stripe, payer, offer = order.stripe, order.payer, order.wanted
     customer_id = payer.customer_id or make_customer(stripe, payer.account_id)
     asked = stripe.get("checkout/sessions", customer=customer_id, limit=MOST)
     sessions = [objects.session(thing) for thing in asked.data]
@@ -117,52 +152,51 @@ def _opened(session: Session, customer_id: str) -> Checkout:
     return Checkout(session.id, session.url, session.expires_at, customer_id)
 
 
-def open_portal(stripe: Stripe, payer: Payer, return_url: str) -> Portal:
+def open_portal(order: Order, return_url: str) -> Portal:
     """Raises ConflictError for an account that Stripe does not know."""
-    if payer.customer_id is None:
+    customer_id = order.payer.customer_id
+    if customer_id is None:
         raise ConflictError("Stripe knows no customer of this account yet; check out first.")
-    session = stripe.post(
-        "billing_portal/sessions", customer=payer.customer_id, return_url=return_url
-    )
+    asked = {"customer": customer_id, "return_url": return_url}
+    session = order.stripe.post("billing_portal/sessions", **asked)
     return Portal(objects.link(session.body))
 
 
-def cancel(
-    stripe: Stripe, payer: Payer, when: Literal["period_end", "now"], key: str | None
-) -> Told:
-    held = in_force(stripe, payer)
+def cancel(order: Order, when: Literal["period_end", "now"]) -> Told:
+    held = in_force(order)
     if when == "now":
-        return told(stripe.delete(f"subscriptions/{objects.name(held)}").body)
-    return _change(stripe, held, key, {"cancel_at_period_end": True})
+        return told(order.stripe.delete(f"subscriptions/{objects.name(held)}").body)
+    return _change(order, held, "cancel", {"cancel_at_period_end": True})
 
 
-def resume(stripe: Stripe, payer: Payer, key: str | None) -> Told:
+def resume(order: Order) -> Told:
     """Take a cancellation back, as long as the subscription lasts."""
-    return _change(stripe, in_force(stripe, payer), key, {"cancel_at_period_end": False})
+    return _change(order, in_force(order), "resume", {"cancel_at_period_end": False})
 
 
-def change_plan(stripe: Stripe, payer: Payer, offer: Offer, key: str | None) -> Told:
+def change_plan(order: Order) -> Told:
     """To more: paid at once, or not done. To less: credited, and the period stays."""
-    held = in_force(stripe, payer)
+    held = in_force(order)
     said = objects.subscription(held)
     if len(said.items) != 1:
         raise ConflictError("The subscription has several items; change it in the portal.")
     (item,) = said.items
-    if item.price_id == offer.price_id:
+    if item.price_id == order.wanted.price_id:
         return told(held)
     before = objects.price(held["items"]["data"][0]["price"]).yearly
     billing = {"proration_behavior": "create_prorations"}
-    if before is None or before < offer.yearly:
+    if before is None or before < order.wanted.yearly:
         billing = {
             "proration_behavior": "always_invoice",
             "payment_behavior": "error_if_incomplete",
         }
-    items = [{"id": item.id, "price": offer.price_id, "quantity": item.quantity}]
-    return _change(stripe, held, key, {"items": items, **billing})
+    items = [{"id": item.id, "price": order.wanted.price_id, "quantity": item.quantity}]
+    return _change(order, held, "change-plan", {"items": items, **billing})
 
 
-def _change(stripe: Stripe, held: Json, key: str | None, change: Mapping[str, Any]) -> Told:
-    return told(stripe.post(f"subscriptions/{objects.name(held)}", key=key, **change).body)
+def _change(order: Order, held: Json, purpose: str, change: Mapping[str, Any]) -> Told:
+    path = f"subscriptions/{objects.name(held)}"
+    return told(order.stripe.post(path, key=order.key(purpose), **change).body)
 
 
 def living(stripe: Stripe, customer_id: str) -> list[Json]:
@@ -171,9 +205,10 @@ def living(stripe: Stripe, customer_id: str) -> list[Json]:
     return [thing for thing in answer.data if objects.subscription(thing).live]
 
 
-def in_force(stripe: Stripe, payer: Payer) -> Json:
+def in_force(order: Order) -> Json:
     """The subscription to change, as Stripe has it now. Raises ConflictError for none."""
-    held = living(stripe, payer.customer_id) if payer.customer_id else []
+    payer = order.payer
+    held = living(order.stripe, payer.customer_id) if payer.customer_id else []
     if not held:
         raise ConflictError("There is no subscription; check out first.")
     return next((one for one in held if one["id"] == payer.subscription_id), held[0])

@@ -1,7 +1,7 @@
 """The rows of Stripe's objects: each moves only to a later statement about it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
+from quotekit.billing import entitlements
 from quotekit.billing.model import (
     Claim,
     Customer,
@@ -126,18 +127,20 @@ KEEP_PRODUCT: Final = keeping(
 PLANS: Final = "select key from app.plans"
 
 
-def keep_product(connection: Connection, product: Product, version: Version) -> bool:
+def known(connection: Connection, product: Product) -> Product:
+    """The product without a plan that does not exist, and with a warning instead."""
     plans = {key for (key,) in connection.execute(PLANS)}
-    warnings = list(product.warnings)
-    if product.plan_key is not None and product.plan_key not in plans:
-        value = product.plan_key[:100]
-        warnings.append({"key": "plan", "value": value, "reason": "there is no such plan"})
-    values = asdict(product) | {
-        "plan_key": product.plan_key if product.plan_key in plans else None,
-        "features": Jsonb(product.features),
-        "warnings": Jsonb(warnings),
-    }
-    return _keep(connection, KEEP_PRODUCT, values, version)
+    if product.plan_key is None or product.plan_key in plans:
+        return product
+    value = product.plan_key[: entitlements.LONGEST_VALUE]
+    warning = {"key": entitlements.PLAN, "value": value, "reason": "there is no such plan"}
+    return replace(product, plan_key=None, warnings=[*product.warnings, warning])
+
+
+def keep_product(connection: Connection, product: Product, version: Version) -> bool:
+    """Of a `known` product."""
+    jsons = {"features": Jsonb(product.features), "warnings": Jsonb(product.warnings)}
+    return _keep(connection, KEEP_PRODUCT, asdict(product) | jsons, version)
 
 
 KEEP_PRICE: Final = keeping(

@@ -11,22 +11,22 @@ PlanKey = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 Interval = Literal["monthly", "yearly"]
 
 
-class CheckoutRequest(Body):
-    """To pay for a plan; without a name, the dearest there is."""
+class PlanChange(Body):
+    """To pay for a plan; without a name, for the dearest there is."""
 
     price: Interval
     plan: PlanKey | None = None
+
+
+class CheckoutRequest(PlanChange):
+    """To begin to; the caller is sent back to one of the two addresses."""
+
     success_url: Url
     cancel_url: Url
 
 
 class PortalRequest(Body):
     return_url: Url
-
-
-class PlanChange(Body):
-    price: Interval
-    plan: PlanKey | None = None
 
 
 class Cancellation(Body):

@@ -11,11 +11,13 @@ from psycopg.rows import class_row
 from quotekit import audit
 from quotekit.billing import consequences, repository
 from quotekit.billing.model import Claim
-from quotekit.billing.requests import Interval
+from quotekit.billing.requests import CheckoutRequest, Interval, PortalRequest
 from quotekit.database import Connection
 from quotekit.errors import ConflictError, ForbiddenError, invalid
+from quotekit.settings import StripeSettings
 
 MANAGERS: Final = {"owner", "admin"}
+ADDRESSES: Final = {"success_url", "cancel_url", "return_url"}
 PERIODS: Final = {"monthly": "month", "yearly": "year"}
 
 
@@ -97,23 +99,29 @@ def offer(connection: Connection, interval: Interval, plan: str | None) -> Offer
     return found
 
 
-def remember(connection: Connection, account_id: UUID, customer_id: str, now: datetime) -> None:
-    """Note whose a customer is that we have just made; his own event will say the same."""
-    claim = Claim(customer_id, account_id, now, "checkout")
+def remember(connection: Connection, payer: Payer, customer_id: str, now: datetime) -> None:
+    """Note whose a customer is that was just made; his own event will say the same."""
+    claim = Claim(customer_id, payer.account_id, now, "checkout")
     consequences.settle(connection, repository.meet(connection, claim))
 
 
-def note(connection: Connection, account_id: UUID, action: str, **details: str) -> None:
+def note(connection: Connection, payer: Payer, what: str) -> None:
     """Write down who asked Stripe for what."""
-    audit.record(connection, f"billing.{action}", account_id, details)
+    audit.record(connection, f"billing.{what}_asked", payer.account_id)
 
 
-def check_return(field: str, url: str, origins: tuple[str, ...]) -> None:
-    """Raise InvalidInputError unless the address is on one of the origins, exactly."""
+def check_return(settings: StripeSettings, body: CheckoutRequest | PortalRequest) -> None:
+    """Raise InvalidInputError unless each address is on one of the allowed origins, exactly."""
+    allowed = {origin.lower() for origin in settings.return_origins}
+    for field in ADDRESSES & type(body).model_fields.keys():
+        url: str = getattr(body, field)
+        if "\\" in url or not url.isprintable() or _origin(url) not in allowed:
+            raise invalid(field, "is not on an origin that callers may be sent back to")
+
+
+def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
     except ValueError:
-        origin = ""
-    if "\\" in url or not url.isprintable() or origin not in {item.lower() for item in origins}:
-        raise invalid(field, "is not on an origin that callers may be sent back to")
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()
