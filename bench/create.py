@@ -149,8 +149,11 @@ class Contender:
     async def call(self) -> None:
         outcome = await self.environment.invoke(Call(self.payload, self.version.arn("live")))
         answer = json.loads(outcome.payload)
-        if answer.get("statusCode") != 201 or "total" not in answer["body"]:
+        if not self.check(answer):
             raise SystemExit(f"{self.name}: {outcome.payload[:500]!r}\n{outcome.log}")
+
+    def check(self, answer: dict[str, Any]) -> bool:
+        return answer.get("statusCode") == 201 and "total" in answer["body"]
 
     async def start_cold(self) -> None:
         await self.environment.stop()

@@ -13,6 +13,14 @@ STACK_NAME: Final = "quotekit-local"
 STAGE: Final = "local"
 DATABASE_SECRET: Final = "quotekit/local/database"  # noqa: S105  # its name
 MIGRATION_SECRET: Final = "quotekit/local/migration"  # noqa: S105  # its name
+# What senders of webhooks sign with here: the vendors' own examples where they publish some.
+WEBHOOK_SECRETS: Final[Mapping[str, Mapping[str, object]]] = {
+    "stripe": {"secrets": ["whsec_local"]},
+    "github": {"secrets": ["It's a Secret to Everybody"]},
+    "tiktok-shop": {"secrets": ["e59af819cc"], "app_key": "29a39d"},
+    "easypost": {"secrets": ["sécret"]},
+    "shippo": {"secrets": ["shippo-secret"]},
+}
 MAIL_FROM: Final = "quotes@quotekit.local"
 PORTS: Final = {
     "API": (8080, "the API"),

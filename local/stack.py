@@ -25,6 +25,8 @@ from local.settings import (
     DATABASE_SECRET,
     MIGRATION_SECRET,
     PORTS,
+    STAGE,
+    WEBHOOK_SECRETS,
     Settings,
     variable,
 )
@@ -133,6 +135,9 @@ class Stack:
         owner = database.without_tls(self._database_url)
         for name, url in ((DATABASE_SECRET, login), (MIGRATION_SECRET, owner)):
             parts.put_secret(self._settings, name, json.dumps({"url": url}))
+        for source, secret in WEBHOOK_SECRETS.items():
+            name = f"quotekit/{STAGE}/webhooks/{source}"
+            parts.put_secret(self._settings, name, json.dumps(secret))
         parts.verify_sender(self._settings)
 
     async def _fill_demo(self) -> str:

@@ -125,7 +125,8 @@ def ask(request: Request, *, timeout: float, deadline: float | None = None) -> A
     ends = time.monotonic() + (deadline or (timeout + PAUSE) * ATTEMPTS)
     reason = ""
     for attempt in range(ATTEMPTS):
-        time.sleep(uniform(0, PAUSE * attempt))  # noqa: S311 jitter is no secret
+        if attempt:
+            time.sleep(uniform(0, PAUSE * attempt))  # noqa: S311 jitter is no secret
         seconds = min(timeout, ends - time.monotonic())
         if seconds <= 0:
             break
