@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from math import floor
 from typing import Any, Final, Literal, NamedTuple
 
+BLANK: Final = " \t\r\n\f\v"
 TOLERANCE: Final = 300  # seconds a timestamp may lie in the past or in the future
 
 type Reason = Literal["unsigned", "malformed", "mismatch", "expired"]
@@ -67,7 +68,7 @@ class Keys(NamedTuple):
 
 def _texts(value: object) -> list[str]:
     items = value if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, str) and item.strip()]
+    return [item for item in items if isinstance(item, str) and item.strip(BLANK)]
 
 
 type Verify = Callable[[Delivery, Keys, float], int]
