@@ -1,12 +1,14 @@
 """Every minute: promises whose sender died between commit and queue."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 
 from functions.outbox_sweeper.app import lambda_handler
-from quotekit import settings
+from quotekit import database, settings
+from quotekit.webhooks import service
 from tests.conftest import Database
 from tests.functions.conftest import ACCOUNT, Aws, LambdaContext, load_event
 
@@ -76,4 +78,27 @@ def test_a_mail_waits_for_its_pdf_but_not_for_ever(owner: psycopg.Connection[Any
 
     assert sweep() == 1
     assert unsent(owner) == 0
+    owner.close()
+
+
+DEAD = """
+insert into ops.webhook_events (id, source, event_id, type, handler, queue, status, category, error,
+    received_at, bytes, is_json, body)
+values (gen_random_uuid(), 'github', '1', 'push', 'github', 'webhooks_bulk', 'dead', 'external',
+    'boom', now(), 2, true, '{}')
+returning id
+"""
+
+
+def test_the_next_part_of_a_redrive_goes_to_the_events_own_queue(
+    owner: psycopg.Connection[Any], aws_services: Aws, webhook_queues: dict[str, str]
+) -> None:
+    (webhook_id,) = owner.execute(DEAD).fetchall()[0]
+    with database.transaction(database.SERVICE) as connection:
+        service.start_redrive(connection, service.Filter(), now=datetime.now(UTC))
+
+    assert sweep() == 1
+    assert sweep() == 0
+    (message,) = aws_services.messages(webhook_queues["webhooks-bulk"])
+    assert message["stored"] == str(webhook_id)
     owner.close()
