@@ -1,6 +1,5 @@
 """HTTP GET /v1/subscription, POST /v1/billing/…; every hour Stripe is read as a whole."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,11 +13,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quotekit import api, auth, database, idempotency, performance
 from quotekit.billing import requests, service, standing
 from quotekit.performance import logger, metrics
+from quotekit.secrets import SecretNotFoundError
 from quotekit.settings import stripe_settings
 
 if TYPE_CHECKING:
     from quotekit.billing.orders import Order
-    from quotekit.billing.runs import Report
 
 type Put = Callable[[ModuleType, "Order"], object]
 
@@ -67,16 +66,14 @@ def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Respon
 
     actor, event = api.caller(app).actor, app.current_event
     key = event.headers.get("idempotency-key")
-    said = event.body or ""
-    request = key and idempotency.request(key, method="POST", path=event.path, body=said)
+    once = key and idempotency.request(key, method="POST", path=event.path, body=event.body or "")
     with database.transaction(actor) as connection:
         payer = service.payer(connection)
-        kept = idempotency.recall(connection, request) if request else None
+        kept = idempotency.recall(connection, once) if once else None
         if kept is not None:
             return api.json_response(kept.status, kept.body, {"Idempotency-Replayed": "true"})
         offer = service.offer(connection, price.price, price.plan) if price else None
-    stripe = client.Stripe(stripe_settings(), until=time.monotonic() + SECONDS)
-    order = orders.Order(stripe, payer, offer, key)
+    order = orders.Order(client.stripe(SECONDS), payer, offer, key)
     answer = orders.place(order, lambda: put(orders, order))
     if payer.customer_id is None and isinstance(answer, orders.Checkout):
         with database.transaction(database.SERVICE) as connection:
@@ -84,33 +81,33 @@ def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Respon
     response = api.reply(answer)
     with database.transaction(actor) as connection:
         service.note(connection, payer, what)
-        if request:
+        if once:
             done = idempotency.Answer(response.status_code, response.body or "")
-            idempotency.keep(connection, request, done)
+            idempotency.keep(connection, once, done)
     return response
 
 
 @app.post("/v1/billing/reconcile")
-def reconcile(body: requests.ReconcileRequest | None = None) -> Response[str]:
+def reconcile_now(body: requests.ReconcileRequest | None = None) -> Response[str]:
+    from quotekit.billing import reconcile
+
     with database.transaction(api.caller(app).actor) as connection:
         auth.require_role(connection, "admin")
-    report = read_stripe(time.monotonic() + SECONDS, dry_run=bool(body and body.dry_run))
+    report = reconcile.read_stripe(SECONDS, dry_run=bool(body and body.dry_run))
     done = report.run.status == "done"
     return api.reply(report, status=HTTPStatus.OK if done else HTTPStatus.ACCEPTED)
 
 
-def read_stripe(until: float, *, dry_run: bool | None) -> "Report":
-    from quotekit.billing import client
-    from quotekit.billing import reconcile as reading
-
-    return reading.reconcile(client.Stripe(stripe_settings(), until=until), dry_run=dry_run)
-
-
-def watch(context: LambdaContext) -> dict[str, Any]:
+def watch(seconds: float) -> dict[str, Any]:
     """The hourly reading; what it found stays in rows for operators."""
-    with performance.measured("schedule"):
-        left = context.get_remaining_time_in_millis() / 1000 - MARGIN
-        report = read_stripe(time.monotonic() + left, dry_run=None)
+    from quotekit.billing import reconcile
+
+    try:
+        with performance.measured("schedule"):
+            report = reconcile.read_stripe(seconds, dry_run=None)
+    except SecretNotFoundError:
+        logger.info("stripe is not set up")
+        return {"status": "not_set_up", "differences": None}
     logger.info("stripe read", status=report.run.status, differences=report.differences_total)
     return {"status": report.run.status, "differences": report.differences_total}
 
@@ -118,4 +115,6 @@ def watch(context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.resolve(event, context) if "routeKey" in event else watch(context)
+    if "routeKey" in event:
+        return app.resolve(event, context)
+    return watch(context.get_remaining_time_in_millis() / 1000 - MARGIN)

@@ -15,11 +15,11 @@ from uuid import uuid4
 from quotekit import secrets
 from quotekit.billing import objects
 from quotekit.billing.objects import Json
-from quotekit.billing.refusals import translated
+from quotekit.billing.refusals import MisconfiguredError, translated
 from quotekit.errors import ServiceUnavailableError
 from quotekit.resilience import breakers
 from quotekit.resilience.retry import Policy, attempts
-from quotekit.settings import StripeSettings
+from quotekit.settings import StripeSettings, stripe_settings
 
 if TYPE_CHECKING:
     from stripe import StripeClient
@@ -48,7 +48,7 @@ class Stripe:
         self.settings = settings
         self.until = until
         self.name = settings.need("secret")
-        self.key = str(secrets.secret(self.name)["api_key"])
+        self.key = _key_of(secrets.secret(self.name))
         self._api: StripeClient | None = None
 
     @property
@@ -73,7 +73,7 @@ class Stripe:
         try:
             return self._try(method, path, params, key)
         except stripe.AuthenticationError as refused:
-            renewed = str(secrets.refetch(self.name)["api_key"])
+            renewed = _key_of(secrets.refetch(self.name))
             if renewed == self.key:
                 raise translated(refused) from refused
             self.key, self._api = renewed, None  # the key was rolled meanwhile
@@ -93,6 +93,18 @@ class Stripe:
                 body: Json = answer.data
                 return Answer(body, _read_at(answer.headers, time.monotonic() - started))
         raise ServiceUnavailableError
+
+
+def stripe(seconds: float) -> Stripe:
+    """Stripe, for so long. Raises SecretNotFoundError or MisconfiguredError without a key."""
+    return Stripe(stripe_settings(), until=time.monotonic() + seconds)
+
+
+def _key_of(secret: secrets.Secret) -> str:
+    key = secret.get("api_key")
+    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or not key:
+        raise MisconfiguredError
+    return key
 
 
 def _connected(settings: StripeSettings, key: str, until: float) -> "StripeClient":

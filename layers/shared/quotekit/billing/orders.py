@@ -47,8 +47,7 @@ class Order:
         """The caller's key as Stripe gets it: the keys of all accounts share one space there."""
         if self.caller_key is None:
             return None
-        text = f"{self.payer.account_id}\n{purpose}\n{self.caller_key}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _key(self.payer.account_id, purpose, self.caller_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from pydantic_core import to_jsonable_python
 
 from quotekit import database
-from quotekit.billing import consequences, mirrors, objects, repository, runs
+from quotekit.billing import client, consequences, mirrors, objects, repository, runs
 from quotekit.billing.client import MOST, Answer, Stripe
 from quotekit.billing.mirrors import MIRRORS, Mirror
 from quotekit.billing.model import Version
@@ -28,6 +28,11 @@ from quotekit.errors import ConflictError, QuoteKitError
 from quotekit.webhooks.model import PermanentError
 
 ONCE_MORE: Final = 2
+
+
+def read_stripe(seconds: float, *, dry_run: bool | None) -> Report:
+    """Reconcile for so long."""
+    return reconcile(client.stripe(seconds), dry_run=dry_run)
 
 
 def reconcile(stripe: Stripe, *, dry_run: bool | None) -> Report:

@@ -113,7 +113,7 @@ def note(connection: Connection, payer: Payer, what: str) -> None:
 def check_return(settings: StripeSettings, body: CheckoutRequest | PortalRequest) -> None:
     """Raise InvalidInputError unless each address is on one of the allowed origins, exactly."""
     allowed = {origin.lower() for origin in settings.return_origins}
-    for field in ADDRESSES & type(body).model_fields.keys():
+    for field in sorted(ADDRESSES & type(body).model_fields.keys()):
         url: str = getattr(body, field)
         if "\\" in url or not url.isprintable() or _origin(url) not in allowed:
             raise invalid(field, "is not on an origin that callers may be sent back to")
