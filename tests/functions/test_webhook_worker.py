@@ -261,7 +261,18 @@ NO_MESSAGES = ("no JSON", "[]", "1", '"text"', "null", "{}", '{"source": null}',
 GONE = (json.dumps({"stored": str(uuid4())}), json.dumps({queues.CLAIM: "claims/gone.json"}))
 
 
-@pytest.mark.parametrize("body", [*NO_MESSAGES, *GONE])
+WHOLE = deliveries.pull_request("open", 1).message
+WRONG = tuple(
+    json.dumps(WHOLE | {name: value})
+    for name, value in [
+        *(("source", 5), ("type", None), ("handler", []), ("body", {}), ("event_id", 7)),
+        *(("debounce_seconds", 2**31), ("debounce_seconds", "5"), ("signature_key", -1)),
+        *(("received_at", "noon"), ("account_id", "me"), ("created_at", 5), ("action", {})),
+    ]
+)
+
+
+@pytest.mark.parametrize("body", [*NO_MESSAGES, *GONE, *WRONG])
 def test_a_message_that_is_none_goes_to_the_dead_letters_raw(
     body: str, owner: psycopg.Connection[Any], webhook_queues: Queues
 ) -> None:

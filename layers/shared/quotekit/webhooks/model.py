@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quotekit.database import Connection
 
 LONGEST_ID: Final = 255
+LARGEST: Final = 2**31  # beyond PostgreSQL's integer
 
 type State = Literal["applied", "stale", "ignored"]
 type Category = Literal["timeout", "validation", "external", "rate_limit", "unknown"]
@@ -53,23 +54,22 @@ class Event:
     def of(cls, message: Mapping[str, Any]) -> "Event":
         """Raises PermanentError when the message is none of the handler's."""
         try:
-            body = str(message["body"])
-            event_id = message.get("event_id") or ""
+            event_id = _text(message.get("event_id")) or ""
             return cls(
-                source=message["source"],
-                event_id=event_id if 0 < len(event_id) <= LONGEST_ID else body_id(body),
-                type=message["type"],
-                handler=message["handler"],
+                source=_needed(message["source"]),
+                event_id=event_id if 0 < len(event_id) <= LONGEST_ID else body_id(message["body"]),
+                type=_needed(message["type"]),
+                handler=_needed(message["handler"]),
                 received_at=_time(message["received_at"]),
-                body=body,
-                action=message.get("action"),
-                object_id=message.get("object_id"),
+                body=_needed(message["body"]),
+                action=_text(message.get("action")),
+                object_id=_text(message.get("object_id")),
                 created_at=message.get("created_at") and _time(message["created_at"]),
                 account_id=message.get("account_id") and UUID(message["account_id"]),
                 endpoint_id=message.get("endpoint_id") and UUID(message["endpoint_id"]),
-                debounce_seconds=message.get("debounce_seconds"),
-                signature_key=message.get("signature_key"),
-                refused=message.get("refused"),
+                debounce_seconds=_number(message.get("debounce_seconds")),
+                signature_key=_number(message.get("signature_key")),
+                refused=_text(message.get("refused")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PermanentError(f"not a message of the handler: {error!r}") from error
@@ -130,6 +130,24 @@ def body_id(body: str | bytes) -> str:
     """The id of an event whose sender gives it none: the same body is the same event."""
     content = body.encode(errors="surrogatepass") if isinstance(body, str) else body
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"no text: {value!r}")
+
+
+def _needed(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"no text: {value!r}")
+
+
+def _number(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value < LARGEST):
+        return value
+    raise ValueError(f"no small number: {value!r}")
 
 
 def _no_constant(name: str) -> None:
