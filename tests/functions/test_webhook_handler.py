@@ -505,12 +505,39 @@ def test_an_old_secret_serves_while_secrets_manager_is_silent(house, monkeypatch
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 299)
     near = house(sent("stripe", INVOICE)).status
-    monkeypatch.setattr(time, "time", lambda: now + 900)
+
+    statuses = []
+    for seconds in range(900, 930, 5):
+        monkeypatch.setattr(time, "time", lambda seconds=seconds: now + seconds)
+        statuses.append(house(sent("stripe", INVOICE)).status)
+
+    assert [near, *statuses] == [200] * 7
+    assert house.aws.count("GetSecretValue") == 1 + 3  # one look of three attempts, not six
+
+
+def test_a_silent_secrets_manager_is_not_asked_by_everybody_who_waits(house):
+    house.aws.trouble("secretsmanager", *["error"] * 100)
 
     statuses = [house(sent("stripe", INVOICE)).status for _ in range(5)]
 
-    assert [near, *statuses] == [200] * 6
-    assert house.aws.count("GetSecretValue") == 1 + 3  # one look of three attempts, not five
+    assert statuses == [503] * 5
+    assert house.aws.count("GetSecretValue") == 3
+
+
+def test_invented_endpoints_do_not_fill_the_memory(house, monkeypatch):
+    monkeypatch.setattr(keyring, "MOST_KEPT", 20)
+    body = b"{}"
+    headers = standard(body, "whsec_Zm9yZ2Vk")
+    event = sent(f"standard/{ENDPOINT}", {"type": "x"})
+    started = time.time()
+    house(event)
+    for number in range(60):
+        monkeypatch.setattr(time, "time", lambda number=number: started + number)
+        house(request(f"standard/{ENDPOINT[:-2]}{number:02x}", body, headers))
+
+    assert len(keyring._kept) <= 20
+    assert house(event).status == 200
+    assert house.aws.count("GetSecretValue") == 1 + 60  # the known one was not forgotten
 
 
 @pytest.mark.parametrize("value", ["hunter2", '["hunter2"]', '"hunter2"'])

@@ -149,6 +149,15 @@ def test_an_empty_secret_signs_nothing():
     assert found == "mismatch"
 
 
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_!!", "whsec_=", "whsec_A", "!"])
+def test_a_secret_that_decodes_to_nothing_signs_nothing(secret):
+    signature = base64.b64encode(hmac.digest(b"", b"msg_1.1700000000." + BODY, "sha256")).decode()
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": "1700000000"}
+    delivery = Delivery(headers | {"webhook-signature": f"v1,{signature}"}, BODY)
+
+    assert outcome("standard", delivery, keys(secret), 1700000000) == "mismatch"
+
+
 def test_a_previous_secret_ends_when_it_was_told_to():
     document = {"secrets": ["new", "old"], "previous_until": 1000}
 
