@@ -76,7 +76,8 @@ def _issue(event: Event) -> Subject:
 
 
 def _item(event: Event, item: Mapping[str, Any]) -> Subject:
-    state = "merged" if item.get("merged") or item.get("merged_at") else item["state"]
+    merged = item.get("merged") or item.get("merged_at")
+    state = "merged" if merged else item.get("state") or "unknown"  # old GHES tells none
     deleted = event.payload.get("action") in DELETED
     return Subject(
         repository=event.payload["repository"]["full_name"],
