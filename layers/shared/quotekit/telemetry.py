@@ -2,7 +2,7 @@
 
 Powertools takes 30 ms of a cold start; this writes what `quotekit.performance` would, in the same
 names: CloudWatch's embedded metric format with Duration, ColdStart, MemoryUsed and Errors by
-`service` and by `service` and `route`. A house test holds the two together.
+`service` and by `service` and `route`. A test holds the two together.
 """
 
 import functools
