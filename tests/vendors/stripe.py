@@ -310,7 +310,7 @@ def serve() -> Iterator[Stripe]:
     stripe = Stripe()
     handler = type("StripeHandler", (Handler,), {"stripe": stripe})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     stripe.url = f"http://127.0.0.1:{server.server_port}"
     try:

@@ -20,12 +20,14 @@ from quotekit.errors import ServiceUnavailableError
 from quotekit.resilience import breakers
 from quotekit.resilience.retry import Policy, attempts
 from quotekit.settings import StripeSettings, stripe_settings
+from quotekit.webhooks.model import PermanentError
 
 if TYPE_CHECKING:
     from stripe import StripeClient
 
 ONCE_MORE: Final = Policy(attempts=2, first=0.5)
 SHORTEST: Final = 0.1  # seconds a call is given when the time is over: it fails at once
+NONSENSE: Final = (AttributeError, KeyError, TypeError, ValueError)
 MOST: Final = 100  # of a list's objects in one answer
 
 
@@ -89,7 +91,10 @@ class Stripe:
         for attempt in attempts(ONCE_MORE, until=self.until):
             with attempt, breakers.guard("stripe"):
                 started = time.monotonic()
-                answer = self.api.raw_request(method, f"/v1/{path}", **params, **options)
+                try:
+                    answer = self.api.raw_request(method, f"/v1/{path}", **params, **options)
+                except NONSENSE as error:  # the library trips over an error that is none
+                    raise PermanentError("Stripe's error cannot be read") from error
                 body: Json = answer.data
                 return Answer(body, _read_at(answer.headers, time.monotonic() - started))
         raise ServiceUnavailableError
