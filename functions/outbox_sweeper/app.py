@@ -1,4 +1,5 @@
-"""Every minute: promises that no queue has yet, sent, and the next part of each redrive."""
+"""Every minute: promises that no queue has yet, sent; the next part of each redrive; webhooks
+counted."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -6,6 +7,7 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import database, outbox, performance
+from quotekit.operations.webhooks import counts
 from quotekit.performance import logger, metrics
 from quotekit.webhooks import service
 
@@ -37,5 +39,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
             sent += went
             if went < MOST:
                 break
-    logger.info("outbox swept", sent=sent)
+        counted_until = counts.roll_up(datetime.now(UTC))
+    logger.info("outbox swept", sent=sent, webhooks_counted_until=counted_until)
     return {"sent": sent}

@@ -27,6 +27,7 @@ BUDGETS = {
     "test_connection": 530,
     "webhook_handler": 140,
     "dead_letter_recorder": 485,
+    "webhook_monitor": 560,
     "webhook_worker": 485,
 }
 # Anybody may knock at this door, so it opens with the standard library alone.

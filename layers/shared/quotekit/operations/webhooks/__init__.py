@@ -1,0 +1,1 @@
+"""How the webhooks do, and what an operator does about it."""
