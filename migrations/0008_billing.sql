@@ -53,7 +53,7 @@ create table app.stripe_customers (
     last_event_at   timestamptz,
     last_applied_at timestamptz,
     final      boolean not null default false,
-    as_of      timestamptz not null default '-infinity',
+    as_of      timestamptz not null default 'epoch',
     as_of_rank smallint not null default 0,
     as_of_tie  text collate "C" not null default '',
     constraint stripe_customers_claim_is_dated check (account_id is null or claimed_at is not null)
@@ -78,7 +78,7 @@ create table app.stripe_products (
     warnings   jsonb not null default '[]' check (jsonb_typeof(warnings) = 'array'),
     created_at timestamptz not null,
     final      boolean not null default false,
-    as_of      timestamptz not null default '-infinity',
+    as_of      timestamptz not null default 'epoch',
     as_of_rank smallint not null default 0,
     as_of_tie  text collate "C" not null default ''
 );
@@ -104,7 +104,7 @@ create table app.stripe_prices (
     trial_days     integer check (trial_days >= 0),
     created_at     timestamptz not null,
     final          boolean not null default false,
-    as_of          timestamptz not null default '-infinity',
+    as_of          timestamptz not null default 'epoch',
     as_of_rank     smallint not null default 0,
     as_of_tie      text collate "C" not null default ''
 );
@@ -132,7 +132,7 @@ create table app.stripe_subscriptions (
     trial_end    timestamptz,
     created_at   timestamptz not null,
     final        boolean not null default false,
-    as_of        timestamptz not null default '-infinity',
+    as_of        timestamptz not null default 'epoch',
     as_of_rank   smallint not null default 0,
     as_of_tie    text collate "C" not null default ''
 );
@@ -157,7 +157,7 @@ create table app.payment_methods (
     is_default  boolean not null default false,
     created_at  timestamptz not null,
     final       boolean not null default false,
-    as_of       timestamptz not null default '-infinity',
+    as_of       timestamptz not null default 'epoch',
     as_of_rank  smallint not null default 0,
     as_of_tie   text collate "C" not null default ''
 );
@@ -188,7 +188,7 @@ create table app.billing_history (
     due_by          timestamptz,
     occurred_at     timestamptz not null,
     final           boolean not null default false,
-    as_of           timestamptz not null default '-infinity',
+    as_of           timestamptz not null default 'epoch',
     as_of_rank      smallint not null default 0,
     as_of_tie       text collate "C" not null default ''
 );

@@ -543,6 +543,47 @@ def test_what_can_never_be_read_is_permanent(accounts: Database, payload: Json) 
         apply(payload)
 
 
+def subjects() -> list[tuple[str, Json]]:
+    customer, price = of.customer(ACCOUNT), of.price("prod_1")
+    return [
+        ("customer.updated", customer),
+        ("product.updated", of.product()),
+        ("price.updated", price),
+        ("customer.subscription.updated", of.subscription(customer["id"], price)),
+        ("payment_method.attached", of.payment_method(customer["id"])),
+        ("payment_method.detached", of.payment_method(None)),
+        ("setup_intent.succeeded", of.setup_intent(customer["id"], "pm_1")),
+        ("checkout.session.completed", of.session(customer["id"], ACCOUNT)),
+        ("invoice.paid", of.invoice(customer["id"])),
+        ("charge.refunded", of.charge(customer["id"], "pi_1", refunded=100)),
+        ("charge.dispute.updated", of.dispute("ch_1", "pi_1")),
+    ]
+
+
+anything = st.recursive(
+    st.one_of(
+        *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+        st.sampled_from(["\0", "\ud800", "x" * 400, 10**20, -1, 2**31]),
+    ),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+
+
+@given(data=st.data())
+@rules(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_field_holds_it_is_applied_or_refused_for_good(
+    accounts: Database, data: st.DataObject
+) -> None:
+    kind, thing = data.draw(st.sampled_from(subjects()))
+    broken = thing | {data.draw(st.sampled_from(sorted(thing))): data.draw(anything)}
+
+    try:
+        replay([of.event(kind, broken, EPOCH)])
+    except PermanentError:
+        return
+
+
 # ---- any order ----------------------------------------------------------------------------------
 
 STATE: Final[Mapping[str, str]] = {

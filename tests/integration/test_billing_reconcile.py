@@ -235,6 +235,20 @@ def test_metadata_names_the_customer_that_was_nobodys(stripe: Stripe, database: 
     assert (plan(database, ACCOUNT), plan(database, OTHER)) == ("free", "premium")
 
 
+def test_a_customer_of_whom_only_his_subscription_told_is_read_and_found(
+    stripe: Stripe, database: Database
+) -> None:
+    price = stripe.sell()
+    customer = of.customer(ACCOUNT)
+    stripe.customers[customer["id"]] = customer
+    held = stripe.subscribe(customer["id"], price)
+    apply(of.event("customer.subscription.created", held, EPOCH + 1000))
+
+    read()
+
+    assert plan(database) == "premium"
+
+
 def test_an_object_nobody_can_read_is_reported_and_the_rest_goes_on(
     stripe: Stripe, database: Database
 ) -> None:

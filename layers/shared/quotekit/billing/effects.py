@@ -9,15 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from quotekit.billing import consequences, objects, repository, versions
+from psycopg import DataError
+from psycopg.errors import CheckViolation
+
+from quotekit.billing import consequences, entries, objects, repository, versions
 from quotekit.billing.model import Claim, Entry, Version
 from quotekit.billing.versions import Notice
 from quotekit.database import Connection
-from quotekit.webhooks.model import Event, Outcome
+from quotekit.webhooks.model import Event, Outcome, PermanentError
 
 type Change = Callable[[Connection, Notice], Outcome]
 
 STALE: Final = Outcome("stale")
+UNSTORABLE: Final = (DataError, CheckViolation, UnicodeEncodeError)
 SETTLED_INVOICES: Final = {"paid", "void"}
 
 
@@ -27,7 +31,10 @@ def on_stripe_event(connection: Connection, event: Event) -> Outcome:
     change = CHANGES.get(notice.type)
     if change is None:
         return Outcome("ignored", {"reason": f"nothing here follows from {notice.type}"})
-    return change(connection, notice)
+    try:
+        return change(connection, notice)
+    except UNSTORABLE as error:
+        raise PermanentError(f"{notice.type} says what cannot be stored: {error}") from error
 
 
 def claim(notice: Notice, customer_id: str) -> Claim:
@@ -72,14 +79,14 @@ def on_subscription(connection: Connection, notice: Notice) -> Outcome:
 
 def on_checkout(connection: Connection, notice: Notice) -> Outcome:
     """It says whose the customer is; what he subscribed to, the subscription's own event says."""
-    customer_id = objects.reference(notice.thing.get("customer"))
+    customer_id = objects.payer(notice.thing)
     if customer_id is None:
         return Outcome("ignored", {"reason": "a checkout without a customer"})
     return applied(connection, meet(connection, notice, customer_id))
 
 
 def on_invoice(connection: Connection, notice: Notice) -> Outcome:
-    said = objects.invoice(notice.thing)
+    said = entries.invoice(notice.thing)
     if said.customer_id is None:
         return Outcome("ignored", {"reason": "an invoice without a customer"})
     meet(connection, notice, said.customer_id)
@@ -94,14 +101,14 @@ def failed(said: Entry, notice: Notice) -> Entry:
 
 
 def on_refund(connection: Connection, notice: Notice) -> Outcome:
-    said = objects.refunds(notice.thing)
+    said = entries.refunds(notice.thing)
     if said.customer_id is not None:
         meet(connection, notice, said.customer_id)
     return recorded(connection, said, notice.version())
 
 
 def on_dispute(connection: Connection, notice: Notice) -> Outcome:
-    return recorded(connection, objects.dispute(notice.thing), notice.version())
+    return recorded(connection, entries.dispute(notice.thing), notice.version())
 
 
 def recorded(connection: Connection, entry: Entry, version: Version) -> Outcome:
@@ -112,7 +119,7 @@ def recorded(connection: Connection, entry: Entry, version: Version) -> Outcome:
 
 def on_payment_method(connection: Connection, notice: Notice) -> Outcome:
     said = objects.payment_method(notice.thing)
-    before = objects.reference(notice.previous.get("customer"))
+    before = objects.payer(notice.previous)
     held_by = said.customer_id or before or repository.holder(connection, said.id)
     if held_by is not None:
         meet(connection, notice, held_by)
@@ -126,8 +133,8 @@ def on_payment_method(connection: Connection, notice: Notice) -> Outcome:
 
 def on_setup(connection: Connection, notice: Notice) -> Outcome:
     """It promises a payment method; which card that is, the method's own event says."""
-    customer_id = objects.reference(notice.thing.get("customer"))
-    method_id = objects.reference(notice.thing.get("payment_method"))
+    customer_id = objects.payer(notice.thing)
+    method_id = objects.method(notice.thing)
     if customer_id is None or method_id is None:
         return Outcome("ignored", {"reason": "a setup without a customer"})
     met = meet(connection, notice, customer_id)
@@ -139,7 +146,7 @@ def on_setup(connection: Connection, notice: Notice) -> Outcome:
 def on_product(connection: Connection, notice: Notice) -> Outcome:
     repository.lock_catalogue(connection)
     said = repository.known(connection, objects.product(notice.thing))
-    latest = objects.optional(notice.thing.get("updated"))
+    latest = objects.changed_at(notice.thing)
     if not repository.keep_product(connection, said, notice.version(latest=latest)):
         return STALE
     consequences.set_plans(connection)

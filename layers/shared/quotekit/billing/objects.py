@@ -14,7 +14,6 @@ from uuid import UUID
 from quotekit.billing import entitlements
 from quotekit.billing.model import (
     Customer,
-    Entry,
     Item,
     PaymentMethod,
     Price,
@@ -29,9 +28,6 @@ type Json = Mapping[str, Any]
 
 STATUSES: Final = frozenset(get_args(Status.__value__))
 UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
-GIVEN_BACK: Final = {"won", "prevented"}
-INQUIRIES: Final = {"warning_needs_response", "warning_under_review", "warning_closed"}
-UNANSWERED: Final = {"needs_response", "warning_needs_response"}
 LONGEST_TEXT: Final = 1000
 
 
@@ -71,16 +67,15 @@ def product(thing: Json) -> Product:
 @checked
 def price(thing: Json) -> Price:
     recurring = thing.get("recurring") or {}
-    amount = thing.get("unit_amount")
     return Price(
         id=identifier(thing["id"]),
         product_id=identifier(reference(thing["product"])),
         active=bool(thing["active"]),
         currency=str(thing["currency"]).upper(),
-        unit_amount=None if amount is None else int(amount),
-        interval=recurring.get("interval"),
-        interval_count=recurring.get("interval_count"),
-        trial_days=recurring.get("trial_period_days"),
+        unit_amount=number(thing.get("unit_amount")),
+        interval=word(recurring.get("interval")),
+        interval_count=number(recurring.get("interval_count")),
+        trial_days=number(recurring.get("trial_period_days")),
         created_at=moment(thing["created"]),
     )
 
@@ -127,89 +122,11 @@ def payment_method(thing: Json) -> PaymentMethod:
         id=identifier(thing["id"]),
         customer_id=customer_id,
         type=str(thing["type"]) if customer_id else None,
-        brand=card.get("brand"),
-        last4=card.get("last4"),
-        exp_month=card.get("exp_month"),
-        exp_year=card.get("exp_year"),
+        brand=word(card.get("brand")),
+        last4=word(card.get("last4")),
+        exp_month=number(card.get("exp_month")),
+        exp_year=number(card.get("exp_year")),
         created_at=moment(thing["created"]),
-    )
-
-
-@checked
-def invoice(thing: Json) -> Entry:
-    paid = thing["status"] == "paid"
-    since = thing.get("status_transitions") or {}
-    occurred = since.get("paid_at") or since.get("voided_at") or since.get("finalized_at")
-    details = (thing.get("parent") or {}).get("subscription_details") or {}
-    return Entry(
-        id=identifier(thing["id"]),
-        kind="invoice",
-        customer_id=reference(thing.get("customer")),
-        subscription_id=reference(thing.get("subscription") or details.get("subscription")),
-        charge_id=reference(thing.get("charge")),
-        payment_intent=reference(thing.get("payment_intent") or _paid_by(thing)),
-        amount=int(thing["amount_paid"] if paid else thing["amount_due"]),
-        currency=str(thing["currency"]).upper(),
-        status=str(thing["status"]),
-        description=text(thing.get("description") or thing.get("number")),
-        url=thing.get("hosted_invoice_url"),
-        needs_answer=False,
-        due_by=optional(thing.get("due_date")),
-        occurred_at=moment(occurred or thing["created"]),
-    )
-
-
-def _paid_by(thing: Json) -> object:
-    """Since 2025-03-31 an invoice lists its payments; events carry the list when it is there."""
-    for attempt in (thing.get("payments") or {}).get("data", []):
-        used: object = attempt.get("payment", {}).get("payment_intent")
-        if used:
-            return used
-    return None
-
-
-@checked
-def refunds(thing: Json) -> Entry:
-    """All that went back of a charge so far; the event's time stands in for the refund's."""
-    whole = bool(thing.get("refunded"))
-    return Entry(
-        id=f"refund_{identifier(thing['id'])}",
-        kind="refund",
-        customer_id=reference(thing.get("customer")),
-        subscription_id=None,
-        charge_id=identifier(thing["id"]),
-        payment_intent=reference(thing.get("payment_intent")),
-        amount=-int(thing["amount_refunded"]),
-        currency=str(thing["currency"]).upper(),
-        status="refunded" if whole else "partially_refunded",
-        description=text(thing.get("description")),
-        url=thing.get("receipt_url"),
-        needs_answer=False,
-        due_by=None,
-        occurred_at=moment(thing["created"]),
-    )
-
-
-@checked
-def dispute(thing: Json) -> Entry:
-    """What the customer's bank took; an inquiry takes nothing, and what was won came back."""
-    status = str(thing["status"])
-    taken = status not in GIVEN_BACK | INQUIRIES
-    return Entry(
-        id=identifier(thing["id"]),
-        kind="dispute",
-        customer_id=None,
-        subscription_id=None,
-        charge_id=reference(thing["charge"]),
-        payment_intent=reference(thing.get("payment_intent")),
-        amount=-int(thing["amount"]) if taken else 0,
-        currency=str(thing["currency"]).upper(),
-        status=status,
-        description=text(thing.get("reason")),
-        url=None,
-        needs_answer=status in UNANSWERED,
-        due_by=optional((thing.get("evidence_details") or {}).get("due_by")),
-        occurred_at=moment(thing["created"]),
     )
 
 
@@ -219,9 +136,9 @@ def session(thing: Json) -> Session:
         id=identifier(thing["id"]),
         open=thing["status"] == "open" and thing["mode"] == "subscription",
         url=reference(thing.get("url")),
-        success_url=thing.get("success_url"),
-        cancel_url=thing.get("cancel_url"),
-        price_id=(thing.get("metadata") or {}).get("price_id"),
+        success_url=word(thing.get("success_url")),
+        cancel_url=word(thing.get("cancel_url")),
+        price_id=word((thing.get("metadata") or {}).get("price_id")),
         expires_at=optional(thing.get("expires_at")),
     )
 
@@ -233,6 +150,22 @@ def listed(thing: Json) -> Sequence[Json]:
     if not isinstance(found, list):
         raise TypeError("a list is no list")
     return found
+
+
+@checked
+def payer(thing: Json) -> str | None:
+    """The customer an object belongs to."""
+    return reference(thing.get("customer"))
+
+
+@checked
+def method(thing: Json) -> str | None:
+    return reference(thing.get("payment_method"))
+
+
+@checked
+def changed_at(thing: Json) -> datetime | None:
+    return optional(thing.get("updated"))
 
 
 @checked
@@ -275,6 +208,18 @@ def moment(seconds: object) -> datetime:
 
 def optional(seconds: object) -> datetime | None:
     return None if seconds is None else moment(seconds)
+
+
+def word(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("a text is no text")
+    return value
+
+
+def number(value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise TypeError("a number is no number")
+    return value
 
 
 def text(value: object) -> str | None:
