@@ -30,8 +30,6 @@ BUDGETS = {
     "dead_letter_recorder": 485,
     "webhook_monitor": 560,
     "webhook_worker": 485,
-    "subscription_status": 545,
-    "webhook_monitor": 565,
 }
 # Anybody may knock at this door, so it opens with the standard library alone.
 HEAVY = LATER | {"aws_lambda_powertools", "psycopg", "pydantic", "stripe", "quotekit.settings"}
