@@ -262,14 +262,12 @@ GONE = (json.dumps({"stored": str(uuid4())}), json.dumps({queues.CLAIM: "claims/
 
 
 WHOLE = deliveries.pull_request("open", 1).message
-WRONG = tuple(
-    json.dumps(WHOLE | {name: value})
-    for name, value in [
-        *(("source", 5), ("type", None), ("handler", []), ("body", {}), ("event_id", 7)),
-        *(("debounce_seconds", 2**31), ("debounce_seconds", "5"), ("signature_key", -1)),
-        *(("received_at", "noon"), ("account_id", "me"), ("created_at", 5), ("action", {})),
-    ]
-)
+MALFORMED: list[tuple[str, Any]] = [
+    *(("source", 5), ("type", None), ("handler", []), ("body", {}), ("event_id", 7)),
+    *(("debounce_seconds", 2**31), ("debounce_seconds", "5"), ("signature_key", -1)),
+    *(("received_at", "noon"), ("account_id", "me"), ("created_at", 5), ("action", {})),
+]
+WRONG = tuple(json.dumps(WHOLE | {name: value}) for name, value in MALFORMED)
 
 
 @pytest.mark.parametrize("body", [*NO_MESSAGES, *GONE, *WRONG])
