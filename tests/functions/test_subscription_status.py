@@ -12,6 +12,7 @@ import pytest
 
 from functions.quote_processor.app import lambda_handler as quotes_handler
 from functions.subscription_status.app import lambda_handler
+from functions.webhook_worker.app import lambda_handler as worker
 from quotekit import database as databases
 from quotekit import secrets, settings
 from quotekit.resilience import breakers
@@ -25,9 +26,10 @@ from tests.functions.conftest import (
     Issuer,
     LambdaContext,
     load_event,
+    sqs_event,
 )
 from tests.functions.test_quote_processor import QUOTE
-from tests.integration.test_billing_effects import apply, rows
+from tests.integration.test_billing_effects import apply, delivered, rows
 from tests.vendors import aws as amazon
 from tests.vendors import stripe as vendor
 from tests.vendors import stripe_objects as of
@@ -247,6 +249,35 @@ def test_without_a_token_nothing_is_said(billing: Billing) -> None:
     answer = Client(lambda_handler, None, "GET /v1/subscription")("GET", "/v1/subscription")
 
     assert answer.status == 401
+
+
+def test_stripes_events_reach_the_plan_through_the_worker_in_any_order(
+    database: Database, webhook_queues: dict[str, str], issuer: Issuer
+) -> None:
+    call = Client(lambda_handler, issuer.token(USER, ACCOUNT), "GET /v1/subscription")
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+    product, customer = of.product(), of.customer(ACCOUNT)
+    held = of.subscription(customer["id"], of.price(product["id"]))
+    events = [
+        of.event("customer.subscription.created", held, of.EPOCH + 2),
+        of.event("customer.created", customer, of.EPOCH + 1),
+        of.event("product.created", product, of.EPOCH),
+        of.event("customer.subscription.updated", held | {"status": "unpaid"}, of.EPOCH + 1),
+    ]
+    event = sqs_event(*(delivered(payload).message for payload in [*events, *events]))
+    for record in event["Records"]:
+        record["eventSourceARN"] += "quotekit-local-webhooks-critical"
+
+    answer = worker(event, LambdaContext())
+
+    assert answer == {"batchItemFailures": []}
+    assert call("GET", "/v1/subscription").json["plan"]["key"] == "premium"
+    query = "select status, count(*) from ops.webhook_events group by 1 order by 1"
+    assert rows(database, query) == [
+        {"status": "applied", "count": 3},
+        {"status": "stale", "count": 1},
+    ]
 
 
 # ---- checkout -----------------------------------------------------------------------------------
