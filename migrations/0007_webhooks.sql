@@ -87,7 +87,7 @@ comment on column ops.webhook_events.sent_at is 'The time the sender gives; rece
 comment on column ops.webhook_events.is_json is 'Whether body::jsonb works: it is JSON without the null character and half surrogates.';
 create index webhook_events_type on ops.webhook_events (source, type, id);
 create index webhook_events_object on ops.webhook_events (source, object_id, id) where object_id is not null;
-create index webhook_events_unfinished on ops.webhook_events (status, id) include (source, type)
+create index webhook_events_unfinished on ops.webhook_events (id) include (status, source, type)
     where status in ('queued', 'failed', 'dead');
 
 create table ops.webhook_attempts (

@@ -200,14 +200,15 @@ create table ops.webhook_days (
 comment on table ops.webhook_days is 'The same by the day in UTC, without the rows of all.';
 
 create table ops.webhook_latencies (
-    day      date not null,
+    span     text not null check (span in ('day', 'week')),
+    start    date not null,
     source   text not null check (length(source) <= 50),
     type     text not null check (length(type) <= 200),
     bucket   smallint not null check (bucket between 0 and 255),
     attempts bigint not null,
-    primary key (day, source, type, bucket)
+    primary key (span, start, source, type, bucket)
 );
-comment on table ops.webhook_latencies is 'How long attempts took that did not fail: bucket b holds up to 0.1 · 1.1^b ms, so a percentile is right to 5 %.';
+comment on table ops.webhook_latencies is 'How long attempts took that did not fail: bucket b holds up to 0.1 · 1.1^b ms, so a percentile is right to 5 %. By days in UTC, and the same again by weeks from Monday on, for long periods.';
 
 create table ops.webhook_targets (
     source      text not null check (length(source) between 1 and 50),
@@ -325,8 +326,11 @@ begin
         retried = known.retried + excluded.retried, milliseconds = known.milliseconds + excluded.milliseconds;
 
     insert into ops.webhook_latencies as known
-    select * from ops.webhook_latencies_v1(since, until)
-    on conflict (day, source, type, bucket) do update set attempts = known.attempts + excluded.attempts;
+    select span, case span when 'day' then day else date_trunc('week', day)::date end, source, type, bucket,
+        sum(attempts)
+    from ops.webhook_latencies_v1(since, until) cross join (values ('day'), ('week')) as spans (span)
+    group by 1, 2, 3, 4, 5
+    on conflict (span, start, source, type, bucket) do update set attempts = known.attempts + excluded.attempts;
 
     update ops.webhook_rollup set rolled_until = until;
     return until;

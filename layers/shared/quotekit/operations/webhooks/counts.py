@@ -123,11 +123,14 @@ def by_type(
         return cursor.execute(COUNTED, values).fetchall()
 
 
+# Whole weeks as such, the days before the first Monday one by one.
 LATENCIES: Final = """
 select source, type, bucket, sum(attempts)::bigint
 from (
     select source, type, bucket, attempts from ops.webhook_latencies
-    where day >= (%(since)s at time zone 'UTC')::date
+    where (span = 'week' and start >= %(monday)s::date
+           or span = 'day' and start >= (%(since)s at time zone 'UTC')::date
+              and start < %(monday)s::date)
       and (%(source)s::text is null or source = %(source)s)
       and (%(type)s::text is null or type = %(type)s)
     union all
@@ -149,7 +152,8 @@ def latencies(
     connection: Connection, period: Period, *, source: str | None = None, kind: str | None = None
 ) -> dict[tuple[str, str], Histogram]:
     """How many attempts fell into each bucket, by source and type."""
-    values = {"since": period.since, "source": source, "type": kind}
+    monday = (period.since + timedelta(days=-period.since.weekday() % 7)).date()
+    values = {"since": period.since, "monday": monday, "source": source, "type": kind}
     found: dict[tuple[str, str], Histogram] = {}
     for its_source, its_type, bucket, attempts in connection.execute(LATENCIES, values):
         found.setdefault((its_source, its_type), []).append((bucket, attempts))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
@@ -164,18 +164,14 @@ class Trends:
     source: str = SOURCE
 
 
-TRENDS: Final = """
+TRENDS: Final[LiteralString] = """
 select hour, sum(events)::bigint as total_events,
        round(sum(milliseconds) / nullif(sum(applied + stale + ignored), 0), 3)::float8 as avg_time,
        sum(applied + stale + ignored)::bigint as success_count,
        sum(failed)::bigint as failure_count
 from (
     select hour, events, applied, stale, ignored, failed, milliseconds from ops.webhook_hours
-    where hour >= %(since)s
-      and case when %(source)s::text is null and %(type)s::text is null
-               then source = '*' and type = '*'
-               else source = coalesce(%(source)s, source) and source <> '*'
-                    and type = coalesce(%(type)s, type) end
+    where hour >= %(since)s and {chosen}
     union all
     select hour, events, applied, stale, ignored, failed, milliseconds
     from ops.webhook_counts_v1(
@@ -187,6 +183,12 @@ from (
 group by hour
 order by hour
 """
+OF_ALL: Final[LiteralString] = TRENDS.replace("{chosen}", "source = '*' and type = '*'")
+OF_SOME: Final[LiteralString] = TRENDS.replace(
+    "{chosen}",
+    """source <> '*' and (%(source)s::text is null or source = %(source)s)
+      and (%(type)s::text is null or type = %(type)s)""",
+)
 
 
 def performance(connection: Connection, asked: requests.OfTypes, now: datetime) -> Trends:
@@ -198,7 +200,7 @@ def performance(connection: Connection, asked: requests.OfTypes, now: datetime) 
     times = counts.latencies(connection, period, source=source, kind=kind)
     values = {"since": period.since, "source": source, "type": kind}
     with connection.cursor(row_factory=class_row(Trend)) as cursor:
-        hours = cursor.execute(TRENDS, values).fetchall()
+        hours = cursor.execute(OF_SOME if source or kind else OF_ALL, values).fetchall()
     targets = [counts.target(one) for one in counted if one.target_ms is not None]
     return Trends(
         performance_summary=[
