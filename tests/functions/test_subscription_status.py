@@ -400,6 +400,23 @@ def test_an_answer_that_was_lost_is_not_a_second_session(billing: Billing) -> No
     assert len([s for s in billing.stripe.sessions.values() if s["status"] == "open"]) == 1
 
 
+def test_a_change_whose_answer_was_lost_is_asked_again_by_the_same_key(billing: Billing) -> None:
+    yearly = billing.sell("year", 15_000)
+    held = billing.subscribe(billing.sell())
+    lost = [Plan(after=True, cut=True)]
+
+    def lose(request: vendor.Request) -> None:
+        billing.stripe.plans = [lost.pop()] if request.method == "POST" and lost else []
+
+    billing.stripe.gate = lose
+
+    answer = billing.post("change-plan", {"price": "yearly"})
+
+    first, second = billing.stripe.posts(f"/v1/subscriptions/{held['id']}")
+    assert (answer.status, answer.json["price_ids"]) == (200, [yearly["id"]])
+    assert first.key == second.key is not None
+
+
 @pytest.mark.parametrize(
     "url",
     [
