@@ -1,5 +1,6 @@
 """template.yaml keeps the rules of DESIGN §1, and each rule notices when it does not."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -293,3 +294,15 @@ def test_a_mail_is_leased_for_longer_than_its_sender_runs(template):
     (lease,) = re.findall(r"LEASE_SECONDS: Final = (\d+)", source)
 
     assert functions(template)["MailSender"]["Timeout"] < int(lease)
+
+
+def test_the_dashboard_is_json_and_shows_every_function_by_its_name(template):
+    (dashboard,) = rules.of_type(template, "AWS::CloudWatch::Dashboard").values()
+    body = dashboard["Properties"]["DashboardBody"]
+    text = body["Fn::Sub"] if isinstance(body, dict) else body
+    text = text if isinstance(text, str) else text[0]
+
+    drawn = json.dumps(json.loads(text))
+
+    for name in sorted(path.parent.name for path in ROOT.glob("functions/*/app.py")):
+        assert f'"label": "{name.replace("_", "-")}"' in drawn
