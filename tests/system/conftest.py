@@ -21,6 +21,11 @@ PARTS: Final = ("API", "AWS", "MAIL", "DATABASE", "INVOKE", "ISSUER")
 START_SECONDS: Final = 240
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stack's own life comes last: it ends the stack."""
+    items.sort(key=lambda item: item.path.name == "test_stack.py")
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [taken.getsockname()[1] for taken in sockets]
