@@ -51,6 +51,8 @@ serve("audit-trail", audit.audit_trail, requests.Trail)
 serve("batch-jobs", audit.batch_jobs, requests.Period)
 serve("alerts", alerts.alerts, requests.Period)
 serve("events", search.search, requests.Search)
+serve("routes", repair.show_routing, Body)
+serve("breakers", repair.show_breakers, Body)
 
 
 @app.get(f"{BASE}/events/<webhook_id>")
@@ -82,9 +84,14 @@ def cancel(redrive_id: UUID) -> Response[str]:
     return change(lambda c: repair.cancel(c, redrive_id))
 
 
-@app.get(f"{BASE}/routes")
-def routes() -> Response[str]:
-    return show(repair.show_routing)
+@app.post(f"{BASE}/redrive/<redrive_id>/resume")
+def resume(redrive_id: UUID) -> Response[str]:
+    return change(lambda c: repair.resume(c, redrive_id))
+
+
+@app.post(f"{BASE}/dead-letter-queue/<letter_id>/resolve")
+def resolve(letter_id: UUID, body: requests.Resolution) -> Response[str]:
+    return change(lambda c: letters.resolve(c, letter_id, body))
 
 
 @app.put(f"{BASE}/routes")
@@ -95,13 +102,7 @@ def replace_routes(body: rules.Rules) -> Response[str]:
 
 @app.post(f"{BASE}/routes/publish")
 def publish() -> Response[str]:
-    operators.admit(api.caller(app), writing=True)
-    return api.reply(repair.publish())
-
-
-@app.get(f"{BASE}/breakers")
-def breakers() -> Response[str]:
-    return show(repair.show_breakers)
+    return api.reply(repair.publish(operators.admit(api.caller(app), writing=True)))
 
 
 @app.put(f"{BASE}/breakers/<dependency>")

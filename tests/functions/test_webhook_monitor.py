@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.monitor import fill
+from functions.outbox_sweeper.app import lambda_handler as sweeper
 from functions.webhook_monitor.app import lambda_handler
 from quotekit import database as databases
+from quotekit import exchange
 from quotekit.database import SERVICE
 from quotekit.operations.webhooks import counts, search
 from quotekit.resilience import breakers
@@ -23,7 +25,17 @@ from quotekit.webhooks import applying
 from quotekit.webhooks.model import Event, PermanentError
 from quotekit.webhooks.repository import Delivery
 from tests.conftest import Database, forget
-from tests.functions.conftest import ACCOUNT, OTHER_USER, USER, Client, Issuer
+from tests.functions.conftest import (
+    ACCOUNT,
+    OTHER_USER,
+    USER,
+    Client,
+    Issuer,
+    LambdaContext,
+    load_event,
+)
+from tests.vendors import aws as vendor
+from tests.vendors.aws import Aws
 
 BASE = "/v1/webhook-monitor"
 ROUTE = "ANY /v1/webhook-monitor/{proxy+}"
@@ -102,6 +114,8 @@ CHANGES = [
     ("POST", f"redrive/{uuid4()}/cancel", None),
     ("PUT", "routes", {"rules": [{"source": "stripe", "queue": "bulk", "handler": "stripe"}]}),
     ("POST", "routes/publish", None),
+    ("POST", f"redrive/{uuid4()}/resume", None),
+    ("POST", f"dead-letter-queue/{uuid4()}/resolve", {"resolution": "x"}),
     ("PUT", "breakers/stripe", {"phase": "open", "reason": "why not"}),
 ]
 
@@ -568,6 +582,47 @@ def test_no_search_fails_for_what_strangers_write(door: Client, asked: dict[str,
     assert door("GET", f"{BASE}/events", query=query).status in {200, 422}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ["all", "ids", "source", "type", "category", "error", "received_since", "per_minute"]
+FIELDS += ["reason", "dry_run", "rules", "version", "phase", "minutes", "resolution"]
+BODIES = JSON | st.dictionaries(st.sampled_from(FIELDS), JSON | TEXTS)
+PLACES = [
+    "redrive",
+    "routes",
+    "routes/publish",
+    "breakers/stripe",
+    "breakers/%00",
+    "events/x/retry",
+]
+PLACES += [*SIX, f"redrive/{uuid4()}/cancel", f"dead-letter-queue/{uuid4()}/resolve", "redrive/x"]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["GET", "POST", "PUT", "DELETE"]), st.sampled_from(PLACES), BODIES)
+def test_no_request_fails_for_what_strangers_send(
+    door: Client, method: str, path: str, body: Any
+) -> None:
+    answer = door(method, f"{BASE}/{path}", body)
+
+    assert answer.status < 500, answer.text
+
+
+def test_every_minute_the_sweeper_counts_what_came(
+    owner: psycopg.Connection[Any], webhook_queues: dict[str, str]
+) -> None:
+    fill(owner, 300, days=0.5)
+
+    sweeper(load_event("outbox_sweeper"), LambdaContext())
+
+    counted = owner.execute("select sum(events) from ops.webhook_days").fetchone()
+    assert counted == owner.execute(OLD_ENOUGH).fetchone()
+    assert counted[0] > 200
+
+
 # ---- mending ----
 
 
@@ -627,8 +682,30 @@ def test_a_redrive_is_begun_watched_and_cancelled(
     assert (begun.status, begun.json["matching"], begun.json["created_by"]) == (202, 3, str(USER))
     assert shown["status"] == "running"
     assert [cancelled.json["status"], again.json["status"]] == ["cancelled", "cancelled"]
+    assert door("POST", f"{BASE}/redrive/{redrive_id}/resume").json["status"] == "running"
     actions = owner.execute("select action from app.audit_events order by occurred_at").fetchall()
-    assert actions == [("webhook_redrive.started",), ("webhook_redrive.cancelled",)]
+    assert [action for (action,) in actions] == [
+        f"webhook_redrive.{verb}" for verb in ("started", "cancelled", "resumed")
+    ]
+
+
+def test_a_dead_letter_is_settled_once_and_by_name(
+    door: Client, owner: psycopg.Connection[Any]
+) -> None:
+    fill(owner, 400, days=1)
+    (letter, *_) = ask(door, "dead-letter-queue")["unresolved_entries"]
+    place = f"{BASE}/dead-letter-queue/{letter['id']}/resolve"
+
+    settled = door("POST", place, {"resolution": "the customer was called"})
+    twice = door("POST", place, {"resolution": "again"})
+
+    assert (settled.status, settled.json["resolved_by"]) == (200, str(USER)), settled.text
+    assert (twice.status, twice.json["code"]) == (409, "CONFLICT")
+    assert ask(door, "dead-letter-queue")["unresolved_count"] == 1
+    unknown = door("POST", place.replace(letter["id"], str(uuid4())), {"resolution": "x"})
+    assert unknown.status == 404
+    actions = owner.execute("select action, actor_id from app.audit_events").fetchall()
+    assert actions == [("webhook_dead_letter.resolved", USER)]
 
 
 @pytest.mark.parametrize(
@@ -681,6 +758,54 @@ def test_defaults_that_were_never_changed_need_no_publishing(door: Client) -> No
     answer = door("POST", f"{BASE}/routes/publish")
 
     assert (answer.status, answer.json["version"], answer.json["published_at"]) == (200, 0, None)
+
+
+@pytest.fixture
+def storage(door: Client, environment: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """S3 as the handler's own client of AWS sees it."""
+    with vendor.serve() as aws:
+        variables = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_REGION": vendor.REGION,
+            "AWS_ACCESS_KEY_ID": vendor.KEY,
+            "AWS_SECRET_ACCESS_KEY": vendor.SECRET_KEY,
+            "ROUTING_BUCKET": "documents",
+            "ROUTING_KEY": "routing/webhooks.json",
+        }
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_SESSION_TOKEN", raising=False)
+        environment.setattr(exchange, "PAUSE", 0)
+        exchange.forget()
+        yield aws
+        exchange.forget()
+
+
+def test_what_is_published_is_what_the_handler_reads(
+    door: Client, storage: Aws, owner: psycopg.Connection[Any]
+) -> None:
+    rules = [{"source": "stripe", "queue": "bulk", "handler": "stripe"}]
+    stored = door("PUT", f"{BASE}/routes", {"rules": rules})
+
+    published = door("POST", f"{BASE}/routes/publish")
+
+    assert (published.status, published.json["rules"]) == (200, 1), published.text
+    assert published.json["version"] == stored.json["version"]
+    (document,) = storage.objects.values()
+    assert json.loads(document)["rules"][0]["queue"] == "bulk"
+    actions = owner.execute("select action from app.audit_events order by occurred_at").fetchall()
+    assert actions == [("webhook_routing.replaced",), ("webhook_routing.published",)]
+
+
+def test_rules_that_s3_does_not_take_stay_unpublished(door: Client, storage: Aws) -> None:
+    door("PUT", f"{BASE}/routes", {"rules": [{"source": "stripe", "queue": "bulk",
+                                              "handler": "stripe"}]})  # fmt: skip
+    storage.trouble("s3", *["denied"] * 9)
+
+    answer = door("POST", f"{BASE}/routes/publish")
+
+    assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert ask(door, "routes")["newest"]["published_at"] is None
 
 
 def test_breakers_are_shown_and_decided_for(door: Client, owner: psycopg.Connection[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the monitor answers about dead letters: how many there are, why, and which."""
+"""Dead letters: how many there are, why, which; and settling one by hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from quotekit import audit
 from quotekit.database import Connection
+from quotekit.errors import ConflictError, NotFoundError
 from quotekit.operations.webhooks import requests
 
 MANUAL: Final = "validation"  # a retry cannot mend it
@@ -84,3 +86,35 @@ def _letters(connection: Connection, limit: int, *, urgent: bool) -> list[Letter
     values = {"manual": MANUAL, "many": MANY_FAILURES, "urgent": urgent, "limit": limit}
     with connection.cursor(row_factory=class_row(Letter)) as cursor:
         return cursor.execute(LETTERS, values).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    id: UUID
+    resolved_at: datetime
+    resolved_by: UUID
+    resolution: str
+
+
+RESOLVE: Final = """
+update ops.webhook_dead_letters
+set resolved_at = now(), resolved_by = (select auth.uid()), resolution = %(resolution)s
+where id = %(id)s and resolved_at is null
+returning id, resolved_at, resolved_by, resolution
+"""
+KNOWN: Final = "select resolution from ops.webhook_dead_letters where id = %(id)s"
+
+
+def resolve(connection: Connection, letter_id: UUID, body: requests.Resolution) -> Resolved:
+    """Settle a dead letter without sending it. Raises NotFoundError, and ConflictError when it is
+    settled already."""
+    values = {"id": letter_id, "resolution": body.resolution}
+    with connection.cursor(row_factory=class_row(Resolved)) as cursor:
+        resolved = cursor.execute(RESOLVE, values).fetchone()
+    if resolved is None:
+        known = connection.execute(KNOWN, values).fetchone()
+        if known is None:
+            raise NotFoundError("There is no such dead letter.")
+        raise ConflictError(f"It was resolved before: {known[0]}")
+    audit.record(connection, "webhook_dead_letter.resolved", letter_id, {"how": body.resolution})
+    return resolved

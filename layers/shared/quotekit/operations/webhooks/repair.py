@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from quotekit import audit
+from quotekit import audit, database
 from quotekit.auth import Principal
+from quotekit.bodies import Body
 from quotekit.database import Connection
 from quotekit.errors import NotFoundError
 from quotekit.operations.webhooks.requests import BreakerDecision, RedriveStart
@@ -66,6 +67,15 @@ def cancel(connection: Connection, redrive_id: UUID) -> Redrive:
     return service.cancel_redrive(connection, redrive_id)
 
 
+def resume(connection: Connection, redrive_id: UUID) -> Redrive:
+    """Go on behind the last part of what was cancelled. Raises NotFoundError."""
+    before = service.redrive_status(connection, redrive_id)
+    if before.status != "cancelled":
+        return before
+    audit.record(connection, "webhook_redrive.resumed", redrive_id)
+    return service.resume_redrive(connection, redrive_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """The rules as rows, and the newest version made of them; null while the defaults hold."""
@@ -76,7 +86,7 @@ class Routing:
     source: str = "ops.webhook_rules, ops.webhook_routings"
 
 
-def show_routing(connection: Connection, now: datetime) -> Routing:
+def show_routing(connection: Connection, _: Body, now: datetime) -> Routing:
     return Routing(rules.list_rules(connection), rules.newest(connection), now)
 
 
@@ -89,11 +99,14 @@ class Published:
     rules: int
 
 
-def publish() -> Published:
+def publish(by: Principal) -> Published:
     """Tell the handler of the newest rules. Raises ServiceUnavailableError; try again then."""
     version = publishing.publish()
     if version is None:
         return Published(0, None, len(routing.DEFAULTS))
+    with database.transaction(by.actor) as connection:
+        details = {"version": version.version}
+        audit.record(connection, "webhook_routing.published", rules.ROUTING, details)
     return Published(version.version, version.published_at, len(version.document["rules"]))
 
 
@@ -104,7 +117,7 @@ class Breakers:
     source: str = "ops.breakers, ops.breaker_transitions"
 
 
-def show_breakers(connection: Connection, now: datetime) -> Breakers:
+def show_breakers(connection: Connection, _: Body, now: datetime) -> Breakers:
     return Breakers(repository.known(connection), now)
 
 

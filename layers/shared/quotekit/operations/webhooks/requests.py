@@ -100,6 +100,12 @@ class RedriveStart(Body):
         )
 
 
+class Resolution(Body):
+    """How a dead letter was settled without sending it again."""
+
+    resolution: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
 class BreakerDecision(Body):
     """`automatic` ends what was decided, closes the breaker and forgets what it counted."""
 
