@@ -12,6 +12,7 @@ HERE: Final = Path(__file__).parent
 BENCHES: Final = {
     "create": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
     "webhook": "A webhook taken: webhook-handler beside stripe + boto3",
+    "monitor": "The webhook monitor over 1,000,000 stored events",
     "pdf": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
     "rls": "What row level security costs a request",
     "runner": "The local runner",
