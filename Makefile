@@ -31,6 +31,7 @@ invoke: setup ## send events/NAME.json to the running stack: make invoke name=qu
 	@$(BIN)/python -m local invoke $(name)
 
 test: lint types validate ## every check and every test
+	@bash local/setup.sh examples
 	@$(BIN)/python -m pytest
 
 lint: setup ## ruff, format, import contracts

