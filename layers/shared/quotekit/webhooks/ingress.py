@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import parse_qsl
 
 from quotekit.environment import SettingsError, WebhookSettings
 from quotekit.errors import (
@@ -27,6 +28,7 @@ from quotekit.webhooks.signatures import SCHEMES, Delivery, Keys, SignatureError
 
 PATH: Final = re.compile(r"/v1/webhooks/([a-z0-9-]{1,50})(?:/([^/]{1,100}))?", re.ASCII)
 STANDARD: Final = "standard"
+FORM: Final = "application/x-www-form-urlencoded"
 UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 LONGEST_HEADER: Final = 200
 # What a record of a refusal may quote; of all others, signatures among them, only the names.
@@ -108,9 +110,10 @@ def accept(request: Request, to: Address, now: float) -> Accepted:
     """Turn a request into a message. Raises RefusedError."""
     delivery = Delivery(request.headers, content(request), request.query)
     proven = prove(delivery, to, now)
-    text, payload = read(delivery.body)
-    facts = extraction.facts(to.source, delivery.headers, delivery.body, payload)
-    size = len(delivery.body)
+    written = document(delivery, to.source)
+    text, payload = read(written)
+    facts = extraction.facts(to.source, delivery.headers, written, payload)
+    size = len(written)
     rule = routing.current(now).rule(to.source, facts.type, facts.action, size)
     account_id = owner(proven.document) if to.endpoint_id else None
     message = {
@@ -192,6 +195,20 @@ def _proven(
 def _unproven(reason: str) -> NoReturn:
     """The same answer for every reason: it tells a forger nothing."""
     raise RefusedError(UnauthorizedError("The signature is not valid."), reason) from None
+
+
+def document(delivery: Delivery, source: str) -> bytes:
+    """The JSON of a verified body. GitHub can send it as the only field of a form, signed so."""
+    kind = delivery.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (source, kind) != ("github", FORM):
+        return delivery.body
+    try:
+        fields = parse_qsl(delivery.body, strict_parsing=True, errors="strict", max_num_fields=1)
+    except ValueError as error:
+        raise _unreadable("The body is no form with one field.") from error
+    if [name for name, _ in fields] != [b"payload"]:
+        raise _unreadable("The form's field is not called payload.")
+    return fields[0][1]
 
 
 def _no_number(name: str) -> NoReturn:
