@@ -1,4 +1,5 @@
-"""Stripe's objects and events as its API version 2026-10-28 writes them, whole; ids are made up."""
+"""Stripe's objects and events as its API version 2026-10-28 writes them, with every field that one
+always has; ids are made up. `older_…` are of the versions before 2025-03-31."""
 
 import itertools
 from collections.abc import Mapping
@@ -6,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 API_VERSION: Final = "2026-10-28.endive"
+OLDER_VERSION: Final = "2024-06-20"
 EPOCH: Final = 1_790_000_000
 MONTH: Final = 30 * 86_400
 
@@ -134,6 +136,7 @@ def item(subscription_id: str, sold: Json, start: int, end: int, quantity: int =
         "current_period_start": start,
         "discounts": [],
         "metadata": {},
+        "plan": {"object": "plan", "id": sold.get("id"), "product": sold.get("product")},
         "price": sold,
         "quantity": quantity,
         "subscription": subscription_id,
@@ -154,6 +157,7 @@ def subscription(
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": start,
         "billing_mode": {"type": "flexible"},
+        "billing_schedules": [],
         "cancel_at": None,
         "cancel_at_period_end": False,
         "canceled_at": None,
@@ -168,6 +172,7 @@ def subscription(
         "description": None,
         "discounts": [],
         "ended_at": None,
+        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
         "items": {
             "object": "list",
             "data": items,
@@ -203,7 +208,11 @@ def older_subscription(customer_id: str, sold: Json, **over: Any) -> Json:
 def invoice(customer_id: str, subscription_id: str | None = None, **over: Any) -> Json:
     name = over.pop("id", None) or new_id("in")
     details: Json = {"metadata": {}, "subscription": subscription_id}
-    parent = {"quote_details": None, "subscription_details": details, "type": "x"}
+    parent = {
+        "quote_details": None,
+        "subscription_details": details,
+        "type": "subscription_details",
+    }
     return {
         "id": name,
         "object": "invoice",
@@ -213,26 +222,40 @@ def invoice(customer_id: str, subscription_id: str | None = None, **over: Any) -
         "amount_overpaid": 0,
         "amount_paid": 1200,
         "amount_remaining": 0,
+        "amount_shipping": 0,
+        "application": None,
         "attempt_count": 1,
         "attempted": True,
         "auto_advance": False,
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_reason": "subscription_cycle",
         "collection_method": "charge_automatically",
         "created": EPOCH,
         "currency": "usd",
         "customer": customer_id,
         "customer_email": "owner@example.com",
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
         "description": None,
+        "discounts": [],
         "due_date": None,
         "hosted_invoice_url": f"https://invoice.stripe.com/i/acct_1Test/{name}",
         "invoice_pdf": f"https://pay.stripe.com/invoice/acct_1Test/{name}/pdf",
+        "issuer": {"type": "self"},
+        "latest_revision": None,
         "lines": {"object": "list", "data": [], "has_more": False, "url": "/v1/invoices/lines"},
         "livemode": False,
         "metadata": {},
         "number": "0A1B2C3D-0001",
+        "on_behalf_of": None,
         "parent": parent if subscription_id else None,
+        "payment_settings": {"payment_method_options": None, "payment_method_types": None},
         "period_end": EPOCH,
         "period_start": EPOCH - MONTH,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "starting_balance": 0,
         "status": "paid",
         "status_transitions": {
             "finalized_at": EPOCH,
@@ -241,8 +264,22 @@ def invoice(customer_id: str, subscription_id: str | None = None, **over: Any) -
             "voided_at": None,
         },
         "subtotal": 1200,
+        "test_clock": None,
         "total": 1200,
     } | over
+
+
+def older_invoice(customer_id: str, subscription_id: str, **over: Any) -> Json:
+    """The same in an API version before 2025-03-31: subscription and payment on the invoice."""
+    thing = invoice(customer_id, subscription_id, **over)
+    del thing["parent"]
+    return thing | {
+        "charge": new_id("ch"),
+        "paid": thing["status"] == "paid",
+        "payment_intent": new_id("pi"),
+        "subscription": subscription_id,
+        "subscription_details": {"metadata": {}},
+    }
 
 
 def payment_method(customer_id: str | None, created: int = EPOCH, **over: Any) -> Json:
@@ -286,10 +323,13 @@ def setup_intent(customer_id: str, method_id: str) -> Json:
         "last_setup_error": None,
         "latest_attempt": new_id("setatt"),
         "livemode": False,
+        "mandate": None,
         "metadata": {},
         "next_action": None,
+        "on_behalf_of": None,
         "payment_method": method_id,
         "payment_method_types": ["card"],
+        "single_use_mandate": None,
         "status": "succeeded",
         "usage": "off_session",
     }
@@ -302,10 +342,13 @@ def session(customer_id: str, account: UUID | None, **over: Any) -> Json:
         "object": "checkout.session",
         "amount_subtotal": 1200,
         "amount_total": 1200,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "cancel_url": "https://app.test/cancelled",
         "client_reference_id": None if account is None else str(account),
         "created": EPOCH,
         "currency": "usd",
+        "custom_fields": [],
+        "custom_text": {"after_submit": None, "shipping_address": None, "submit": None},
         "customer": customer_id,
         "customer_details": {"email": "owner@example.com", "name": None, "tax_exempt": "none"},
         "expires_at": EPOCH + 86_400,
@@ -314,7 +357,11 @@ def session(customer_id: str, account: UUID | None, **over: Any) -> Json:
         "metadata": {} if account is None else {"account_id": str(account)},
         "mode": "subscription",
         "payment_intent": None,
+        "payment_link": None,
+        "payment_method_types": ["card"],
         "payment_status": "unpaid",
+        "setup_intent": None,
+        "shipping_options": [],
         "status": "open",
         "subscription": None,
         "success_url": "https://app.test/paid",
@@ -330,22 +377,31 @@ def charge(customer_id: str, payment_intent: str, *, refunded: int, amount: int 
         "amount": amount,
         "amount_captured": amount,
         "amount_refunded": refunded,
+        "application": None,
+        "application_fee": None,
         "balance_transaction": new_id("txn"),
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
         "captured": True,
         "created": EPOCH,
         "currency": "usd",
         "customer": customer_id,
         "description": "Subscription update",
         "disputed": False,
+        "failure_balance_transaction": None,
         "failure_code": None,
         "livemode": False,
         "metadata": {},
+        "on_behalf_of": None,
         "paid": True,
         "payment_intent": payment_intent,
         "payment_method": new_id("pm"),
         "receipt_url": "https://pay.stripe.com/receipts/test",
         "refunded": refunded == amount,
+        "review": None,
+        "source": None,
+        "source_transfer": None,
         "status": "succeeded",
+        "transfer": None,
     }
 
 
@@ -359,9 +415,10 @@ def dispute(charge_id: str, payment_intent: str, **over: Any) -> Json:
         "created": EPOCH,
         "currency": "usd",
         "enhanced_eligibility_types": [],
-        "evidence": {"customer_name": None, "product_description": None},
+        "evidence": {"customer_name": None, "enhanced_evidence": {}, "product_description": None},
         "evidence_details": {
             "due_by": EPOCH + 7 * 86_400,
+            "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
