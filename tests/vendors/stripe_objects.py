@@ -427,7 +427,15 @@ def dispute(charge_id: str, payment_intent: str, **over: Any) -> Json:
         "livemode": False,
         "metadata": {},
         "payment_intent": payment_intent,
-        "payment_method_details": {"card": {"brand": "visa"}, "type": "card"},
+        "payment_method_details": {
+            "card": {
+                "brand": "visa",
+                "case_type": "chargeback",
+                "network": "visa",
+                "network_reason_code": "10.4",
+            },
+            "type": "card",
+        },
         "reason": "fraudulent",
         "status": "needs_response",
     } | over
