@@ -105,6 +105,13 @@ class Connection(psycopg.Connection[TupleRow]):
         else:
             self.riders = (BEGIN, self._become(actor), *actor.gate)
 
+    def become(self, actor: Actor) -> None:
+        """Act for another in the rest of the transaction; it travels with the next statement."""
+        if self._actor is None or self._reading:
+            raise psycopg.InterfaceError("only a transaction changes its actor")
+        self._actor = actor
+        self.riders = (*self.riders, self._become(actor))
+
     def rest(self, *, failed: bool) -> None:
         """Commit, or roll back what failed; afterwards the connection acts for nobody."""
         deferred, self._deferred = self._deferred and not failed, False
