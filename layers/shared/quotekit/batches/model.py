@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -34,30 +34,16 @@ type Status = Literal[
     "failed",
     "cancelled",
 ]
-type Code = Literal[
-    # fmt: off
-    "changed",
-    "created",
-    "deleted",
-    "sent",
-    "exported",
-    "unchanged",
-    "missing",
-    "forbidden",
-    "conflict",
-    "invalid",
-    "quota",
-    "error",
-    "skipped",
-    # fmt: on
-]
+type Made = Literal["changed", "created", "deleted", "sent", "exported", "unchanged"]
+type Refused = Literal["missing", "forbidden", "conflict", "invalid", "quota", "error"]
+type Code = Made | Refused | Literal["skipped"]
 
 TOPICS: Final[Mapping[Priority, str]] = {
     "high": "batch_high",
     "normal": "batch",
     "low": "batch_low",
 }
-SUCCEEDED: Final = frozenset({"changed", "created", "deleted", "sent", "exported", "unchanged"})
+SUCCEEDED: Final = frozenset(get_args(Made.__value__))
 SKIPPED: Final = "skipped"
 FINAL: Final = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 
