@@ -3,10 +3,8 @@ itself."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -29,17 +27,18 @@ class Shallow:
 
 
 @app.get("/v1/health")
-def shallow() -> Response[str]:
-    return api.reply(Shallow("healthy", datetime.now(UTC)))
+def shallow() -> api.Answer[Shallow]:
+    return api.Answer.of(Shallow("healthy", datetime.now(UTC)))
 
 
 @app.get("/v1/health/deep")
-def deep() -> Response[str]:
+def deep() -> api.Answer[Health] | api.Unavailable[Health]:
     with database.reading(api.caller(app).actor) as connection:
         auth.require_role(connection, "admin")
     found = health.examine(health.parts())
-    well = found.status != "unhealthy"
-    return api.reply(found, status=HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+    if found.status == "unhealthy":
+        return api.Unavailable.of(found)
+    return api.Answer.of(found)
 
 
 def watch() -> dict[str, Any]:

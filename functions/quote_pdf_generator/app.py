@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -23,7 +22,7 @@ processor = RecordProcessor()
 
 
 @app.post("/v1/quotes/<quote_id>/pdf")
-def print_quote(quote_id: UUID) -> Response[str]:
+def print_quote(quote_id: UUID) -> api.Answer[Download]:
     with database.reading(api.caller(app).actor) as connection:
         found = repository.get(connection, quote_id)
         sheet = compose(connection, found)

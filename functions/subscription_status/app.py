@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http import HTTPStatus
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -17,9 +15,10 @@ from quotekit.secrets import SecretNotFoundError
 from quotekit.settings import stripe_settings
 
 if TYPE_CHECKING:
-    from quotekit.billing.orders import Order
+    from quotekit.billing.orders import Checkout, Order, Portal, Told
+    from quotekit.billing.runs import Report
 
-type Put = Callable[[ModuleType, "Order"], object]
+type Put[T] = Callable[[ModuleType, "Order"], T]
 
 app = api.Api()
 
@@ -28,39 +27,39 @@ MARGIN: Final = 5.0  # for the database, at the end of a scheduled reading
 
 
 @app.get("/v1/subscription")
-def get_subscription() -> Response[str]:
+def get_subscription() -> api.Answer[standing.Standing]:
     return api.fetch(app, standing.current)
 
 
 @app.post("/v1/billing/checkout")
-def check_out(body: requests.CheckoutRequest) -> Response[str]:
+def check_out(body: requests.CheckoutRequest) -> api.Answer["Checkout"]:
     service.check_return(stripe_settings(), body)
     return ask("checkout", lambda do, order: do.check_out(order, body), body)
 
 
 @app.post("/v1/billing/portal")
-def open_portal(body: requests.PortalRequest) -> Response[str]:
+def open_portal(body: requests.PortalRequest) -> api.Answer["Portal"]:
     service.check_return(stripe_settings(), body)
     return ask("portal", lambda do, order: do.open_portal(order, body.return_url))
 
 
 @app.post("/v1/billing/cancel")
-def cancel(body: requests.Cancellation | None = None) -> Response[str]:
+def cancel(body: requests.Cancellation | None = None) -> api.Answer["Told"]:
     when = body.when if body else "period_end"
     return ask("cancellation", lambda do, order: do.cancel(order, when))
 
 
 @app.post("/v1/billing/resume")
-def resume() -> Response[str]:
+def resume() -> api.Answer["Told"]:
     return ask("resumption", lambda do, order: do.resume(order))
 
 
 @app.post("/v1/billing/change-plan")
-def change_plan(body: requests.PlanChange) -> Response[str]:
+def change_plan(body: requests.PlanChange) -> api.Answer["Told"]:
     return ask("plan_change", lambda do, order: do.change_plan(order), body)
 
 
-def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Response[str]:
+def ask[T](what: str, put: Put[T], price: requests.PlanChange | None = None) -> api.Answer[T]:
     """Read, ask Stripe outside of any transaction, then write down who asked for what."""
     from quotekit.billing import client, orders
 
@@ -71,14 +70,14 @@ def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Respon
         payer = service.payer(connection)
         kept = idempotency.recall(connection, once) if once else None
         if kept is not None:
-            return api.json_response(kept.status, kept.body, {"Idempotency-Replayed": "true"})
+            return api.Answer.text(kept.status, kept.body, api.REPLAYED)
         offer = service.offer(connection, price.price, price.plan) if price else None
     order = orders.Order(client.stripe(SECONDS), payer, offer, key)
     answer = orders.place(order, lambda: put(orders, order))
     if payer.customer_id is None and isinstance(answer, orders.Checkout):
         with database.transaction(database.SERVICE) as connection:
             service.remember(connection, payer, answer.customer_id, datetime.now(UTC))
-    response = api.reply(answer)
+    response = api.Answer.of(answer)
     with database.transaction(actor) as connection:
         service.note(connection, payer, what)
         if once:
@@ -88,14 +87,15 @@ def ask(what: str, put: Put, price: requests.PlanChange | None = None) -> Respon
 
 
 @app.post("/v1/billing/reconcile")
-def reconcile_now(body: requests.ReconcileRequest | None = None) -> Response[str]:
+def reconcile_now(
+    body: requests.ReconcileRequest | None = None,
+) -> api.Answer["Report"] | api.Accepted["Report"]:
     from quotekit.billing import reconcile
 
     with database.transaction(api.caller(app).actor) as connection:
         auth.require_role(connection, "admin")
     report = reconcile.read_stripe(SECONDS, dry_run=bool(body and body.dry_run))
-    done = report.run.status == "done"
-    return api.reply(report, status=HTTPStatus.OK if done else HTTPStatus.ACCEPTED)
+    return (api.Answer if report.run.status == "done" else api.Accepted).of(report)
 
 
 def watch(seconds: float) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -27,9 +26,9 @@ class Connection:
 
 
 @app.get("/v1/test-connection")
-def check_connection() -> Response[str]:
+def check_connection() -> api.Answer[Connection]:
     context = app.lambda_context
-    return api.reply(
+    return api.Answer.of(
         Connection(
             status="ok",
             function=context.function_name,

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,30 +15,35 @@ from quotekit.database import Connection
 from quotekit.operations import operators
 from quotekit.operations.webhooks import alerts, audit, letters, overview, repair, requests, search
 from quotekit.performance import logger, metrics
+from quotekit.resilience.repository import Known
 from quotekit.webhooks import rules, service
+from quotekit.webhooks.service import Redrive
 
 app = api.Api()
 BASE = "/v1/webhook-monitor"
-ACCEPTED = HTTPStatus.ACCEPTED
 
 
-def show(view: Callable[..., object], *asked: object) -> Response[str]:
+def show[T](view: Callable[..., T], *asked: object) -> api.Answer[T]:
     app.context["principal"] = operators.admit(api.caller(app), writing=False)
     return api.fetch(app, lambda connection: view(connection, *asked, datetime.now(UTC)))
 
 
-def change(
-    work: Callable[[Connection], object], *, status: HTTPStatus = HTTPStatus.OK
-) -> Response[str]:
+def change[T](work: Callable[[Connection], T]) -> api.Answer[T]:
     app.context["principal"] = operators.admit(api.caller(app), writing=True)
-    return api.command(app, work, status=status)
+    return api.command(app, work)
+
+
+def begin[T](work: Callable[[Connection], T]) -> api.Accepted[T]:
+    app.context["principal"] = operators.admit(api.caller(app), writing=True)
+    return api.accept(app, work)
 
 
 def serve(name: str, view: Callable[..., object], asked: type[Body]) -> None:
-    def answer(query: Body) -> Response[str]:
+    def answer(query: Body) -> api.Answer[object]:
         return show(view, query)
 
     answer.__annotations__["query"] = Annotated[asked, Query()]  # where Powertools reads it
+    answer.__annotations__["return"] = api.answer_of(view)
     app.get(f"{BASE}/{name}")(answer)
 
 
@@ -56,57 +59,57 @@ serve("breakers", repair.show_breakers, Body)
 
 
 @app.get(f"{BASE}/events/<webhook_id>")
-def event(webhook_id: UUID) -> Response[str]:
+def event(webhook_id: UUID) -> api.Answer[search.Event]:
     return show(search.get, webhook_id)
 
 
 @app.post(f"{BASE}/events/<webhook_id>/retry")
-def retry(webhook_id: UUID) -> Response[str]:
+def retry(webhook_id: UUID) -> api.Accepted[repair.Retried]:
     sending = repair.Retry()
-    response = change(lambda c: sending.send(c, webhook_id), status=ACCEPTED)
+    response = begin(lambda c: sending.send(c, webhook_id))
     outbox.deliver(sending.promises)
     return response
 
 
 @app.post(f"{BASE}/redrive")
-def redrive(body: requests.RedriveStart) -> Response[str]:
+def redrive(body: requests.RedriveStart) -> api.Accepted[Redrive]:
     by, now = api.caller(app), datetime.now(UTC)
-    return change(lambda c: repair.redrive(c, body, by, now), status=ACCEPTED)
+    return begin(lambda c: repair.redrive(c, body, by, now))
 
 
 @app.get(f"{BASE}/redrive/<redrive_id>")
-def redrive_status(redrive_id: UUID) -> Response[str]:
+def redrive_status(redrive_id: UUID) -> api.Answer[Redrive]:
     return show(lambda c, _: service.redrive_status(c, redrive_id))
 
 
 @app.post(f"{BASE}/redrive/<redrive_id>/cancel")
-def cancel(redrive_id: UUID) -> Response[str]:
+def cancel(redrive_id: UUID) -> api.Answer[Redrive]:
     return change(lambda c: repair.cancel(c, redrive_id))
 
 
 @app.post(f"{BASE}/redrive/<redrive_id>/resume")
-def resume(redrive_id: UUID) -> Response[str]:
+def resume(redrive_id: UUID) -> api.Answer[Redrive]:
     return change(lambda c: repair.resume(c, redrive_id))
 
 
 @app.post(f"{BASE}/dead-letter-queue/<letter_id>/resolve")
-def resolve(letter_id: UUID, body: requests.Resolution) -> Response[str]:
+def resolve(letter_id: UUID, body: requests.Resolution) -> api.Answer[letters.Resolved]:
     return change(lambda c: letters.resolve(c, letter_id, body))
 
 
 @app.put(f"{BASE}/routes")
-def replace_routes(body: rules.Rules) -> Response[str]:
+def replace_routes(body: rules.Rules) -> api.Answer[rules.Version]:
     by = api.caller(app)
     return change(lambda c: rules.replace_rules(c, body, by))
 
 
 @app.post(f"{BASE}/routes/publish")
-def publish() -> Response[str]:
-    return api.reply(repair.publish(operators.admit(api.caller(app), writing=True)))
+def publish() -> api.Answer[repair.Published]:
+    return api.Answer.of(repair.publish(operators.admit(api.caller(app), writing=True)))
 
 
 @app.put(f"{BASE}/breakers/<dependency>")
-def decide(dependency: str, body: requests.BreakerDecision) -> Response[str]:
+def decide(dependency: str, body: requests.BreakerDecision) -> api.Answer[Known]:
     return change(lambda c: repair.decide(c, dependency, body))
 
 

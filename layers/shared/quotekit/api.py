@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from itertools import dropwhile
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
 )
 from psycopg import DataError
-from pydantic_core import to_json
+from pydantic_core import core_schema, to_json
 
 from quotekit import auth, database, idempotency, performance
 from quotekit.database import Connection
@@ -38,6 +38,7 @@ from quotekit.settings import api_settings
 
 LONGEST_VERSION: Final = 9
 PLACES: Final = {"body", "query", "path"}
+REPLAYED: Final = {"Idempotency-Replayed": "true"}
 EXPOSED: Final = "ETag,Idempotency-Replayed,Retry-After,X-Request-Id"
 
 
@@ -109,7 +110,12 @@ class Api(APIGatewayHttpResolver):
             "details": list(error.details),
             "request_id": self.request_id,
         }
-        return json_response(error.status, to_json(body).decode(), headers)
+        return Response(
+            status_code=int(error.status),
+            content_type=content_types.APPLICATION_JSON,
+            body=to_json(body).decode(),
+            headers=headers,
+        )
 
     def on_invalid_request(self, error: RequestValidationError) -> Response[str]:
         """422 that names each field; 400 when the body is no JSON at all."""
@@ -140,59 +146,87 @@ def caller(app: Api) -> auth.Principal:
     return principal
 
 
-def fetch(app: Api, read: Callable[[Connection], object]) -> Response[str]:
+class Answer[T](Response[str]):
+    """200 with a T as JSON: decimals as strings, times in ISO 8601, its `version` as ETag; 204
+    for None."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.OK
+
+    @classmethod
+    def of(cls, result: T) -> Self:
+        if result is None:
+            return cls(status_code=HTTPStatus.NO_CONTENT, content_type=None, body="")
+        version = getattr(result, "version", None)
+        headers = {} if version is None else {"ETag": f'"{version}"'}
+        return cls.text(cls.status, to_json(result).decode(), headers)
+
+    @classmethod
+    def text(cls, status: int, body: str, headers: Mapping[str, str]) -> Self:
+        """What is JSON already."""
+        kind = content_types.APPLICATION_JSON
+        return cls(status_code=int(status), content_type=kind, body=body, headers=dict(headers))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> core_schema.CoreSchema:
+        return core_schema.any_schema()  # Powertools has nothing to check here
+
+
+class Created[T](Answer[T]):
+    status = HTTPStatus.CREATED
+
+
+class Accepted[T](Answer[T]):
+    status = HTTPStatus.ACCEPTED
+
+
+class Unavailable[T](Answer[T]):
+    """503 that says more than an error."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def fetch[T](app: Api, read: Callable[[Connection], T]) -> Answer[T]:
     """Answer a GET: what `read` finds, each of its statements in one round trip."""
     with database.reading(caller(app).actor) as connection:
-        return reply(read(connection))
+        return Answer.of(read(connection))
 
 
-def command(
-    app: Api,
-    work: Callable[[Connection], object],
-    *,
-    status: HTTPStatus = HTTPStatus.OK,
-) -> Response[str]:
+def command[T](app: Api, work: Callable[[Connection], T]) -> Answer[T]:
     """Answer a change: `work` in one transaction of the caller, once for each Idempotency-Key."""
+    return _once(app, work, Answer)
+
+
+def create[T](app: Api, work: Callable[[Connection], T]) -> Created[T]:
+    """Answer a POST that makes something: a command whose answer is 201."""
+    return _once(app, work, Created)
+
+
+def accept[T](app: Api, work: Callable[[Connection], T]) -> Accepted[T]:
+    """Answer a change that goes on after the answer: a command whose answer is 202."""
+    return _once(app, work, Accepted)
+
+
+def _once[A: Answer[Any]](app: Api, work: Callable[[Connection], object], kind: type[A]) -> A:
     event = app.current_event
     key = event.headers.get("idempotency-key") if event.http_method == "POST" else None
     with database.transaction(caller(app).actor) as connection:
         if key is None:
-            return reply(work(connection), status=status)
+            return kind.of(work(connection))
         request = idempotency.request(
             key, method=event.http_method, path=event.path, body=event.body or ""
         )
         kept = idempotency.recall(connection, request)
         if kept is not None:
-            return json_response(kept.status, kept.body, {"Idempotency-Replayed": "true"})
-        response = reply(work(connection), status=status)
+            return kind.text(kept.status, kept.body, REPLAYED)
+        response = kind.of(work(connection))
         answer = idempotency.Answer(response.status_code, response.body or "")
         idempotency.keep(connection, request, answer)
     return response
 
 
-def create(app: Api, work: Callable[[Connection], object]) -> Response[str]:
-    """Answer a POST that makes something: a command whose answer is 201."""
-    return command(app, work, status=HTTPStatus.CREATED)
-
-
-def reply(result: object, *, status: HTTPStatus = HTTPStatus.OK) -> Response[str]:
-    """JSON of a result: decimals as strings, times in ISO 8601; its `version` as ETag."""
-    if result is None:
-        return Response(status_code=HTTPStatus.NO_CONTENT, content_type=None, body="")
-    version = getattr(result, "version", None)
-    headers = {} if version is None else {"ETag": f'"{version}"'}
-    return json_response(status, to_json(result).decode(), headers)
-
-
-def json_response(
-    status: int, body: str, headers: Mapping[str, str | list[str]] | None = None
-) -> Response[str]:
-    return Response(
-        status_code=int(status),
-        content_type=content_types.APPLICATION_JSON,
-        body=body,
-        headers=dict(headers or {}),
-    )
+def answer_of(view: Callable[..., object]) -> object:
+    """The type of a route that is made for a view and answers what that returns."""
+    return Answer.__class_getitem__(view.__annotations__["return"])  # type: ignore[attr-defined]
 
 
 def expected_version(app: Api, in_body: int | None) -> int:

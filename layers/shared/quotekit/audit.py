@@ -1,6 +1,6 @@
 """Who did what: rows that are added and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -74,6 +74,13 @@ order by occurred_at, id
 """
 
 
-def history(connection: Connection, object_id: UUID) -> list[Event]:
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was done to a thing, the first first."""
+
+    data: Sequence[Event]
+
+
+def history(connection: Connection, object_id: UUID) -> History:
     with connection.cursor(row_factory=class_row(Event)) as cursor:
-        return cursor.execute(HISTORY, {"object_id": object_id}).fetchall()
+        return History(cursor.execute(HISTORY, {"object_id": object_id}).fetchall())

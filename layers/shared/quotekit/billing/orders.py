@@ -82,7 +82,7 @@ class Told:
     note: str = FOLLOWS
 
 
-def place(order: Order, put: Callable[[], object]) -> object:
+def place[T](order: Order, put: Callable[[], T]) -> T:
     """Ask. What Stripe answers so that nobody can read it is as good as no answer."""
     try:
         return put()

@@ -32,10 +32,10 @@ order by created_at desc, id desc limit %(limit)s""",
 }
 
 
-class Kind(Protocol):
+class Kind[T](Protocol):
     """What there is to every kind of thing: a module of its own with these."""
 
-    def get(self, connection: Connection, thing_id: UUID, /) -> object: ...
+    def get(self, connection: Connection, thing_id: UUID, /) -> T: ...
 
     def delete(self, connection: Connection, thing_id: UUID, /) -> None: ...
 
