@@ -36,8 +36,10 @@ create table app.batch_jobs (
     stop_on_error_percent numeric(7, 4) check (stop_on_error_percent between 0 and 100),
     rate_limit_per_second numeric(10, 3) check (rate_limit_per_second > 0),
     dedupe_key            text check (length(dedupe_key) between 1 and 255),
+    request_digest        bytea check (octet_length(request_digest) = 32),
     notify_url            text check (length(notify_url) <= 2000),
     upload_id             uuid unique,
+    upload_etag           text check (length(upload_etag) <= 200),
     status                text not null default 'pending' check (status in ('preparing', 'pending', 'running',
         'paused', 'cancelling', 'stopping', 'finishing', 'completed', 'completed_with_errors', 'failed', 'cancelled')),
     error                 text check (length(error) <= 2000),
@@ -67,11 +69,14 @@ create table app.batch_jobs (
     constraint batch_jobs_result_whole check (
         (result_key is null) = (result_bytes is null) and (result_key is null) = (result_type is null)),
     constraint batch_jobs_failed_has_reason check (status not in ('failed', 'stopping') or error is not null),
-    constraint batch_jobs_lease_whole check ((lease is null) = (leased_until is null))
+    constraint batch_jobs_lease_whole check ((lease is null) = (leased_until is null)),
+    constraint batch_jobs_upload_pinned check ((upload_id is null) = (upload_etag is null))
 );
 comment on table app.batch_jobs is 'What shall be done with many items. How far it is, its chunks say.';
 comment on column app.batch_jobs.status is 'preparing: its upload is read; stopping: too many items failed; finishing: its result is put together.';
 comment on column app.batch_jobs.total is 'Items; null until the upload is read.';
+comment on column app.batch_jobs.request_digest is 'Tells whether a dedupe_key comes with the same request again.';
+comment on column app.batch_jobs.upload_etag is 'Of the object as it was when the job was made; no other content is read.';
 comment on column app.batch_jobs.lease is 'Who prepares or finishes it. A higher lease refuses what a lower one still wants to commit.';
 comment on column app.batch_jobs.retries is 'How often its failed items were given another try.';
 comment on column app.batch_jobs.announced_at is 'When progress was last promised to notify_url.';
@@ -92,6 +97,7 @@ create table app.batch_chunks (
     first_position integer not null check (first_position >= 1),
     size           smallint not null check (size between 1 and 1000),
     items          jsonb not null check (jsonb_typeof(items) = 'array' and jsonb_array_length(items) = size),
+    lines          integer[] check (cardinality(lines) = size),
     results        jsonb not null default '[]' check (jsonb_typeof(results) = 'array'),
     succeeded      smallint not null default 0 check (succeeded >= 0),
     failed         smallint not null default 0 check (failed >= 0),
@@ -115,6 +121,8 @@ create table app.batch_chunks (
     constraint batch_chunks_running_is_leased check ((state = 'running') = (lease is not null and leased_until is not null))
 );
 comment on table app.batch_chunks is 'Up to 1,000 neighbouring items and, in the transaction of their effect, what became of each.';
+comment on column app.batch_chunks.items is 'Objects that fit the operation; a text is a line of an upload that was refused, and never tried.';
+comment on column app.batch_chunks.lines is 'Where in the upload each item begins; null when they came with the request.';
 comment on column app.batch_chunks.results is 'Empty, or as long as items: null for what is pending, else {"code", "message"?, "data"?}.';
 comment on column app.batch_chunks.tallies is 'How many items came to each code.';
 comment on column app.batch_chunks.parts is 'Objects in S3 of which the job''s result is put together, in order.';
@@ -166,7 +174,7 @@ end
 $$;
 grant select, insert (id, format, bytes, key, expires_at) on app.batch_uploads to authenticated;
 grant select, insert (id, operation, parameters, priority, dry_run, stop_on_error_percent, rate_limit_per_second,
-    dedupe_key, notify_url, upload_id, status, total), update (status) on app.batch_jobs to authenticated;
+    dedupe_key, request_digest, notify_url, upload_id, upload_etag, status, total), update (status) on app.batch_jobs to authenticated;
 grant select, insert (job_id, number, first_position, size, items) on app.batch_chunks to authenticated;
 grant select on app.batch_uploads, app.batch_jobs to ops_admin;
 -- Items hold what a tenant sent: operators see how far a chunk is, not what is in it.
