@@ -44,6 +44,7 @@ def serve(name: str, view: Callable[..., object], asked: type[Body]) -> None:
 
     answer.__annotations__["query"] = Annotated[asked, Query()]  # where Powertools reads it
     answer.__annotations__["return"] = api.answer_of(view)
+    answer.__doc__ = view.__doc__
     app.get(f"{BASE}/{name}")(answer)
 
 

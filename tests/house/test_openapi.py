@@ -1,0 +1,92 @@
+"""docs/openapi.json is what the doors are, whole and valid."""
+
+import json
+import re
+from collections import Counter
+from copy import deepcopy
+from typing import Any, Final
+
+import jsonschema_rs
+import pytest
+import schemathesis
+
+from docs.openapi import __main__ as generator
+from docs.openapi import webhooks
+from local.routes import Route, RouteTable
+from quotekit.webhooks import signatures
+from tests.house.conftest import ROOT
+from tests.house.rules import functions, snake
+
+DOCUMENT: Final[dict[str, Any]] = json.loads(generator.PLACE.read_text())
+OPERATIONS: Final = [
+    (method.upper(), path, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+def test_the_committed_document_is_what_the_doors_say_today() -> None:
+    assert generator.PLACE.read_text() == generator.text(), "run `make openapi`"
+
+
+def test_it_is_a_valid_document_of_openapi_3_1() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_an_invalid_document_would_be_noticed() -> None:
+    broken = deepcopy(DOCUMENT)
+    broken["paths"]["/v1/quotes"]["get"]["parameters"][0]["in"] = "somewhere"
+
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict(broken).validate()
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    counted = Counter(operation["operationId"] for _, _, operation in OPERATIONS)
+
+    assert [name for name, times in counted.items() if times > 1] == []
+
+
+def routes(template: Any) -> list[Route]:
+    """Those of the template, each leading to its function's name."""
+    return [
+        Route(given["Method"].upper(), given["Path"], snake(name).replace("_", "-"))
+        for name, function in functions(template).items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and (given := event["Properties"])
+    ]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=lambda it: str(it)[:50])
+def test_api_gateway_leads_an_operation_to_the_door_that_has_it(
+    method: str, path: str, operation: Any, template: Any
+) -> None:
+    found = RouteTable(routes(template)).select(method, re.sub(r"\{\w+\}", "x", path))
+
+    assert found is not None
+    assert [found[0].function] == operation["tags"]
+
+
+def test_every_http_function_is_in_the_document(template: Any) -> None:
+    tags = {tag for _, _, operation in OPERATIONS for tag in operation["tags"]}
+
+    assert tags == {route.function for route in routes(template)}
+
+
+def test_references_lead_to_something_and_no_component_is_left_over() -> None:
+    text = json.dumps(DOCUMENT)
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+
+    assert used == DOCUMENT["components"]["schemas"].keys()
+
+
+def test_the_signature_headers_are_those_that_the_verifiers_read() -> None:
+    source = (ROOT / "layers/shared/quotekit/webhooks/signatures.py").read_text()
+    read = set(re.findall(r'delivery\.header\("([a-z0-9-]+)"\)', source))
+
+    told = {name for names in webhooks.HEADERS.values() for name in names}
+
+    assert webhooks.HEADERS.keys() == signatures.SCHEMES.keys()
+    assert read <= told
