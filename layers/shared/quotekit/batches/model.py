@@ -106,7 +106,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """What a slice of an export came to: one outcome an item, and a part of the job's result."""
+    """What a slice of an export came to: one outcome an item, and a part of the job's result.
+
+    Outcomes may end before the items do, but not before the first: so a part stays small however
+    large the things are, and the rest comes with the next slice. An empty part need not be kept.
+    """
 
     outcomes: Sequence[Outcome]
     content: bytes
