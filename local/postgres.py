@@ -75,11 +75,11 @@ class Server:
             )
         self._await_ready(self.process)
 
-    def stop(self) -> None:
-        """End the server: politely, then firmly."""
+    def stop(self, first: signal.Signals = signal.SIGINT) -> None:
+        """End the server: politely, then firmly; SIGQUIT and SIGKILL leave it as a crash does."""
         if self.process is None:
             return
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        for number in dict.fromkeys((first, signal.SIGQUIT, signal.SIGKILL)):
             self.process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)

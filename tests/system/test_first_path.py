@@ -11,7 +11,7 @@ import httpx
 import pypdf
 import pytest
 
-from tests.system.conftest import ROOT, Stack, eventually
+from tests.stacks import ROOT, Stack, eventually
 
 QUOTE: dict[str, Any] = {
     "client": {"name": "Grace Hopper", "email": "grace@example.com", "address": "12 Harbour St"},

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.system.conftest import Stack, eventually
+from tests.stacks import Stack, eventually
 
 
 def test_data_stay_between_runs_and_no_process_is_left(stack: Stack) -> None:

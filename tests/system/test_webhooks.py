@@ -11,7 +11,7 @@ import httpx
 import psycopg
 
 from local.settings import WEBHOOK_SECRETS
-from tests.system.conftest import Stack, eventually
+from tests.stacks import Stack, eventually
 
 
 def secret(source: str) -> str:

@@ -1,0 +1,154 @@
+"""Senders as vendors run them: many at once, each sending again until it sees a 200."""
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+from urllib.parse import urlsplit
+
+from tests.soak import events
+from tests.soak.ledger import Ledger
+from tests.soak.letters import Letter, Place
+from tests.soak.signing import Signer
+
+PATIENCE: Final = 10.0  # seconds a vendor waits for an answer
+FIRST_PAUSE: Final = 0.1  # seconds; vendors wait minutes, so these are more of a strain
+LONGEST_PAUSE: Final = 2.0
+FORGED_SHARE: Final = 0.01
+
+
+@dataclass
+class Tally:
+    """What the senders saw. `lost` answers are those that no whole response came for."""
+
+    accepted: int = 0
+    sent_again: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    forged: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def refused(self) -> int:
+        return sum(count for status, count in self.answers.items() if status != 200)
+
+
+class Senders:
+    """Send every place of `sent` until it is accepted, at most `rate` a second."""
+
+    def __init__(
+        self,
+        api_url: str,
+        run: str,
+        sent: list[Place],
+        ledger: Ledger,
+        *,
+        count: int = 16,
+        rate: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.tally = Tally()
+        self.total = len(sent)
+        self._address = urlsplit(api_url).netloc
+        self._run = run
+        self._signer = Signer(run)
+        self._queue: Iterator[Place] = iter(sent)
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._gap = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(Random(f"{seed}/{number}"),), daemon=True)
+            for number in range(count)
+        ]
+
+    def start(self) -> None:
+        self._next = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def busy(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> None:
+        """Give up what is not accepted yet."""
+        self._ending.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _work(self, chance: Random) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=PATIENCE)
+        while not self._ending.is_set():
+            with self._lock:
+                place = next(self._queue, None)
+                self._next += self._gap
+                due = self._next
+            if place is None:
+                break
+            self._ending.wait(max(0.0, due - time.monotonic()) if self._gap else 0)
+            letter = events.write(self._run, place)
+            if chance.random() < FORGED_SHARE:
+                self._forge(connection, letter, chance)
+            self._deliver(connection, letter, chance)
+        connection.close()
+
+    def _deliver(
+        self, connection: http.client.HTTPConnection, letter: Letter, chance: Random
+    ) -> None:
+        pause = FIRST_PAUSE
+        while not self._ending.is_set():
+            if self._post(connection, letter) == 200:
+                with self._lock:
+                    self.tally.accepted += 1
+                    self._ledger.accept(letter)
+                return
+            with self._lock:
+                self.tally.sent_again += 1
+            self._ending.wait(pause * chance.uniform(0.5, 1.5))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _post(self, connection: http.client.HTTPConnection, letter: Letter) -> int | None:
+        try:
+            status = self._exchange(connection, letter, self._signer.headers(letter))
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            with self._lock:
+                self.tally.lost[type(error).__name__] += 1
+            return None
+        with self._lock:
+            self.tally.answers[status] += 1
+        return status
+
+    def _forge(
+        self, connection: http.client.HTTPConnection, letter: Letter, chance: Random
+    ) -> None:
+        """The same with an id of its own, by somebody who does not know the secret."""
+        forged = Letter(
+            source=letter.source,
+            event_id=f"forged-{chance.getrandbits(64):x}",
+            body=letter.body.replace(b'"', b' "', 1),
+            kind=letter.kind,
+            endpoint_id=letter.endpoint_id,
+        )
+        headers = self._signer.headers(forged, forged=True)
+        try:
+            status = self._exchange(connection, forged, headers)
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return
+        with self._lock:
+            self.tally.forged[status] += 1
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, letter: Letter, headers: dict[str, str]
+    ) -> int:
+        connection.request("POST", self._signer.path(letter), letter.body, headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
