@@ -42,9 +42,18 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     "DeadLetterRecorder": DATABASE | CONSUME | {"s3:GetObject"},
     "WebhookMonitor": DATABASE
     | {"sqs:SendMessage", "sqs:GetQueueAttributes"}
-    | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
-    | {f"secretsmanager:{verb}" for verb in ("CreateSecret", "PutSecretValue")},
+    | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "WebhookEndpoints": DATABASE
+    | {f"secretsmanager:{verb}Secret" for verb in ("Create", "Delete")}
+    | {"secretsmanager:PutSecretValue"},
     "SubscriptionStatus": DATABASE,
+    "BatchProcessor": DATABASE
+    | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "BatchWorker": DATABASE
+    | CONSUME
+    | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    | {"s3:AbortMultipartUpload", "s3:DeleteObject"},
+    "NotificationSender": DATABASE | CONSUME,
     "QuoteExpirer": DATABASE,
     "DatabaseMigrator": DATABASE,
 }

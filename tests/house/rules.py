@@ -10,6 +10,7 @@ type Template = Mapping[str, Any]
 type Resource = Mapping[str, Any]
 
 SECONDS_IN_14_DAYS: Final = 1_209_600
+MOST_METRICS_OF_AN_ALARM: Final = 10
 
 
 def of_type(template: Template, kind: str) -> dict[str, Resource]:
@@ -94,7 +95,13 @@ def alarms_are_heard(template: Template) -> Iterator[str]:
             yield f"{name}: tells nobody"
         if alarm["Properties"].get("TreatMissingData") != "notBreaching":
             yield f"{name}: would ring when nothing happens"
-    covered = json.dumps(template["Resources"]["ThrottlesAlarm"]["Properties"]["Metrics"])
+        looked_at = [
+            item for item in alarm["Properties"].get("Metrics", []) if "MetricStat" in item
+        ]
+        if len(looked_at) > MOST_METRICS_OF_AN_ALARM:
+            yield f"{name}: CloudWatch refuses it"
+    groups = ("ThrottlesAlarm", "BackgroundThrottlesAlarm")
+    covered = json.dumps([template["Resources"][name]["Properties"]["Metrics"] for name in groups])
     board = json.dumps(template["Resources"]["Dashboard"]["Properties"]["DashboardBody"])
     for name in functions(template):
         if f'"{name}Function"' not in covered:

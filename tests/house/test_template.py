@@ -91,6 +91,7 @@ MUTANTS: Final[Mapping[Any, tuple[Callable[[Any], None], ...]]] = {
     rules.alarms_are_heard: (
         drop("MailSenderErrorsAlarm/Properties/AlarmActions"),
         put("ThrottlesAlarm/Properties/Metrics", []),
+        put("ThrottlesAlarm/Properties/Metrics", [{"MetricStat": {}}] * 11),
         put("Dashboard/Properties/DashboardBody", {}),
     ),
     rules.stays_off_the_emulator: (drop("DeadLettersAlarm/Condition"),),
@@ -270,7 +271,10 @@ def test_every_variable_is_one_that_settings_declare(template):
     assert given - declared == set()
 
 
-RECEIVES: Final = [("MailQueue", "MAIL_RECEIVES"), ("PdfQueue", "PDF_RECEIVES")]
+RECEIVES: Final = [
+    *(("MailQueue", "MAIL_RECEIVES"), ("PdfQueue", "PDF_RECEIVES")),
+    ("NotificationsQueue", "NOTIFICATION_RECEIVES"),
+]
 
 
 @pytest.mark.parametrize(("queue", "variable"), RECEIVES)

@@ -95,3 +95,11 @@ class RoutingSettings(PlainSettings):
 
     bucket = Text("bucket of the published routing rules; without it the defaults hold", "")
     key = Text("where in it they are", "")
+
+
+class NotifySettings(PlainSettings):
+    prefix = "NOTIFY_"
+
+    secret = Text("name or ARN of the secret of which accounts' signing secrets are made")
+    locally = Text("1: plain http to this machine is allowed as well; for the local stack", "")
+    timeout = Number(10, "seconds a receiver has to take one notification", least=0.001)

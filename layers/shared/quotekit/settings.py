@@ -150,7 +150,16 @@ class QueueSettings(Settings):
     webhooks_dead_letter_queue_url: str | None = Field(None, description="their dead")
     webhooks_bulk_queue_url: str | None = Field(None, description="webhooks that can wait")
     webhooks_bulk_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    notification_receives: PositiveInt = Field(8, description="deliveries before one is dead")
     webhook_attempts: PositiveInt = Field(6, description="failures before a webhook is dead")
+    batch_high_queue_url: str | None = Field(None, description="tickets of urgent batches")
+    batch_high_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    batch_queue_url: str | None = Field(None, description="tickets of normal batches")
+    batch_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    batch_low_queue_url: str | None = Field(None, description="tickets of batches that can wait")
+    batch_low_dead_letter_queue_url: str | None = Field(None, description="their dead")
+    notifications_queue_url: str | None = Field(None, description="what accounts' servers shall know")
+    notifications_dead_letter_queue_url: str | None = Field(None, description="what never reached them")
 
 
 class StorageSettings(Settings):
