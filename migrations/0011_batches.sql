@@ -65,7 +65,8 @@ create table app.batch_jobs (
     foreign key (account_id, upload_id) references app.batch_uploads (account_id, id),
     constraint batch_jobs_finished check (
         (status in ('completed', 'completed_with_errors', 'failed', 'cancelled')) = (finished_at is not null)),
-    constraint batch_jobs_total_known check (status = 'preparing' or finished_at is not null or total is not null),
+    constraint batch_jobs_total_known check (
+        status in ('preparing', 'cancelling') or finished_at is not null or total is not null),
     constraint batch_jobs_result_whole check (
         (result_key is null) = (result_bytes is null) and (result_key is null) = (result_type is null)),
     constraint batch_jobs_failed_has_reason check (status not in ('failed', 'stopping') or error is not null),
@@ -156,6 +157,129 @@ $$;
 create trigger batch_jobs_guard_status before update of status on app.batch_jobs
     for each row when (old.status is distinct from new.status) execute function app.guard_batch_status();
 
+create function app.batch_allowance_v1(job app.batch_jobs) returns numeric
+language sql volatile set search_path = ''
+as $$
+    select case
+        when job.rate_limit_per_second is null then 1
+        when job.rate_at is null then 1
+        else least(greatest(job.rate_limit_per_second, 1), job.rate_allowance
+            + job.rate_limit_per_second * greatest(extract(epoch from clock_timestamp() - job.rate_at), 0))
+    end
+$$;
+comment on function app.batch_allowance_v1 is 'Items a job may do now; a second''s worth at most is saved up.';
+
+-- What a worker of a priority does next: the lease of a chunk, or of a job to prepare or to finish. Whose account
+-- has the fewest leases comes first, by lot where they are equal; of an account, the oldest job.
+create function app.claim_batch_v1(wanted text, seconds numeric, finishing_seconds numeric)
+returns table (kind text, id uuid, account_id uuid, created_by uuid, operation text, parameters jsonb, priority text,
+    status text, dry_run boolean, is_limited boolean, stops boolean, notifies boolean, lease bigint, took_over boolean,
+    failures integer, number integer, items text, results jsonb)
+language plpgsql set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    job app.batch_jobs;
+    chunk app.batch_chunks;
+    new_lease bigint := nextval('app.batch_leases');
+begin
+    for job in
+        with due as (
+            select candidate from app.batch_jobs as candidate
+            where candidate.priority = wanted
+              and candidate.status in ('preparing', 'pending', 'running', 'finishing')
+              and (candidate.leased_until is null or candidate.leased_until < clock_timestamp())
+              and app.batch_allowance_v1(candidate) >= 1
+        ), accounts as (
+            select distinct (candidate).account_id from due
+        ), turns as (
+            select accounts.account_id, random() as lot,
+                (select count(*) from app.batch_chunks as busy
+                 where busy.account_id = accounts.account_id and busy.state = 'running'
+                   and busy.leased_until > clock_timestamp())
+                + (select count(*) from app.batch_jobs as busy
+                   where busy.account_id = accounts.account_id and busy.finished_at is null
+                     and busy.leased_until > clock_timestamp()) as leases
+            from accounts
+        )
+        select (candidate).* from due join turns on turns.account_id = (candidate).account_id
+        order by turns.leases, turns.lot, (candidate).created_at, (candidate).id
+    loop
+        if job.status in ('preparing', 'finishing') then
+            return query
+            update app.batch_jobs as mine
+            set lease = new_lease, failures = mine.failures + (mine.lease is not null)::integer,
+                leased_until = clock_timestamp() + make_interval(secs =>
+                    (case when mine.status = 'finishing' then finishing_seconds else seconds end)::float8)
+            where mine.id in (
+                select free.id from app.batch_jobs as free
+                where free.id = job.id and free.status = job.status
+                  and (free.leased_until is null or free.leased_until < clock_timestamp())
+                for no key update skip locked)
+            returning case mine.status when 'finishing' then 'finish' else 'prepare' end, mine.id, mine.account_id,
+                mine.created_by, mine.operation, mine.parameters, mine.priority, mine.status, mine.dry_run,
+                mine.rate_limit_per_second is not null, mine.stop_on_error_percent is not null,
+                mine.notify_url is not null, mine.lease, job.lease is not null, mine.failures, 0, '[]', '[]'::jsonb;
+            exit when found;
+        else
+            select free.* into chunk from app.batch_chunks as free
+            where free.job_id = job.id and free.state <> 'done' and free.due_at <= clock_timestamp()
+              and (free.lease is null or free.leased_until < clock_timestamp())
+            order by free.number limit 1 for no key update skip locked;
+            continue when not found;
+            return query
+            update app.batch_chunks as mine
+            set state = 'running', lease = new_lease, leases = mine.leases + 1,
+                leased_until = clock_timestamp() + make_interval(secs => seconds::float8),
+                failures = mine.failures + (mine.lease is not null)::integer,
+                started_at = coalesce(mine.started_at, clock_timestamp())
+            where mine.job_id = chunk.job_id and mine.number = chunk.number
+            returning 'chunk', job.id, job.account_id, job.created_by, job.operation, job.parameters, job.priority,
+                job.status, job.dry_run, job.rate_limit_per_second is not null, job.stop_on_error_percent is not null,
+                job.notify_url is not null, mine.lease, chunk.lease is not null, mine.failures, mine.number,
+                mine.items::text, mine.results;
+            exit;
+        end if;
+    end loop;
+end
+$$;
+comment on function app.claim_batch_v1 is 'Takes no lock on a job that is run, so that no settling waits for a claim, nor the other way round.';
+
+-- What is still to do in a job that shall end is skipped, so many chunks at a time.
+create function app.skip_batch_v1(job uuid, most integer) returns bigint
+language sql volatile set search_path = ''
+as $$
+    with free as (
+        select number from app.batch_chunks
+        where job_id = job and state <> 'done' and (lease is null or leased_until < clock_timestamp())
+        order by number limit most for no key update skip locked
+    ), skipped as (
+        update app.batch_chunks as chunk
+        set results = (
+                select jsonb_agg(coalesce(nullif(chunk.results -> (place - 1), 'null'), '{"code": "skipped"}')
+                    order by place)
+                from generate_series(1, chunk.size) as place),
+            tallies = chunk.tallies || jsonb_build_object('skipped', chunk.size - chunk.succeeded - chunk.failed),
+            skipped = chunk.size - chunk.succeeded - chunk.failed, state = 'done', lease = null, leased_until = null,
+            finished_at = clock_timestamp()
+        from free
+        where chunk.job_id = job and chunk.number = free.number
+        returning chunk.number
+    )
+    select count(*) from skipped
+$$;
+
+-- How many items failed, judged by what the job allows. At the start, when few are done, by a hundred.
+create function app.batch_fails_v1(job app.batch_jobs) returns boolean
+language sql volatile set search_path = ''
+as $$
+    select coalesce(sum(failed) > job.stop_on_error_percent / 100.0
+        * greatest(sum(succeeded + failed + skipped), least(job.total, 100)), false)
+    from app.batch_chunks where job_id = job.id
+$$;
+grant execute on function app.batch_allowance_v1(app.batch_jobs), app.claim_batch_v1(text, numeric, numeric),
+    app.skip_batch_v1(uuid, integer), app.batch_fails_v1(app.batch_jobs) to service_role;
+
 do $$
 declare
     name text;
@@ -182,6 +306,10 @@ grant select (job_id, number, account_id, state, first_position, size, succeeded
     leased_until, leases, failures, error, due_at, started_at, finished_at, milliseconds) on app.batch_chunks to ops_admin;
 
 -- migrate:down
+drop function app.batch_fails_v1(app.batch_jobs);
+drop function app.skip_batch_v1(uuid, integer);
+drop function app.claim_batch_v1(text, numeric, numeric);
+drop function app.batch_allowance_v1(app.batch_jobs);
 drop table app.batch_chunks;
 drop table app.batch_jobs;
 drop table app.batch_uploads;

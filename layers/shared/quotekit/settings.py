@@ -158,8 +158,8 @@ class QueueSettings(Settings):
     batch_dead_letter_queue_url: str | None = Field(None, description="their dead")
     batch_low_queue_url: str | None = Field(None, description="tickets of batches that can wait")
     batch_low_dead_letter_queue_url: str | None = Field(None, description="their dead")
-    notifications_queue_url: str | None = Field(None, description="what accounts' servers shall know")
-    notifications_dead_letter_queue_url: str | None = Field(None, description="what never reached them")
+    notifications_queue_url: str | None = Field(None, description="news for accounts' servers")
+    notifications_dead_letter_queue_url: str | None = Field(None, description="news that never got there")
 
 
 class StorageSettings(Settings):
@@ -187,6 +187,16 @@ class StripeSettings(Settings):
     return_origins: CommaSeparated = Field(
         (), description="origins a payer may be sent back to, by comma"
     )
+
+
+class BatchSettings(Settings):
+    prefix = "BATCH_"
+
+    lease_seconds: PositiveFloat = Field(
+        30, description="seconds without a sign after which a worker's chunk is another's"
+    )
+    attempts: PositiveInt = Field(5, description="failures in a row before items are given up")
+    retention_days: PositiveInt = Field(90, description="days a finished batch is kept")
 
 
 class DeploymentSettings(Settings):
@@ -236,6 +246,11 @@ def stripe_settings() -> StripeSettings:
 
 
 @cache
+def batch_settings() -> BatchSettings:
+    return BatchSettings.load()
+
+
+@cache
 def deployment_settings() -> DeploymentSettings:
     return DeploymentSettings.load()
 
@@ -243,7 +258,7 @@ def deployment_settings() -> DeploymentSettings:
 LOADERS: Final = (
     *(database_settings, auth_settings, api_settings, queue_settings),
     *(storage_settings, mail_settings, portal_settings, stripe_settings),
-    deployment_settings,
+    *(batch_settings, deployment_settings),
 )
 
 
