@@ -42,7 +42,8 @@ HEADERS: Final[dict[str, Json]] = {
 }
 # What neither a signature nor a method tells: plans' limits, and who may.
 LIMITED: Final = frozenset({"create_client", "send_quote"})
-ADMINS: Final = ("/v1/webhook-monitor/", "/v1/health/deep", "/v1/billing/")
+ADMINS: Final = ("/v1/webhook-monitor/", "/v1/health/deep")
+OWNERS: Final = ("/v1/billing/", "/v1/webhook-endpoints")  # to change something
 
 
 def code_of(status: HTTPStatus) -> str:
@@ -79,7 +80,7 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
     writes = route.method != "GET"
     if not route.public:
         yield HTTPStatus.UNAUTHORIZED
-    if route.in_path:
+    if route.in_path or route.method == "DELETE":
         yield HTTPStatus.NOT_FOUND
     if route.in_path or route.query or writes:
         yield HTTPStatus.UNPROCESSABLE_ENTITY
@@ -91,5 +92,5 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     if route.name in LIMITED:
         yield HTTPStatus.PAYMENT_REQUIRED
-    if route.path.startswith(ADMINS):
+    if route.path.startswith(ADMINS) or (writes and route.path.startswith(OWNERS)):
         yield HTTPStatus.FORBIDDEN

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from moto import mock_aws
 
 from quotekit import auth, aws, settings
+from tests import documented
 
 ROOT: Final = Path(__file__).parents[2]
 ISSUER: Final = "https://issuer.test"
@@ -196,6 +197,7 @@ class Client:
             event["headers"]["authorization"] = f"Bearer {self.token}"
         event["headers"] |= headers or {}
         answer = self.handler(event, LambdaContext())
+        documented.check(method, path, answer["statusCode"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
 
