@@ -20,8 +20,8 @@ from quotekit.errors import (
     ServiceUnavailableError,
     StaleVersionError,
 )
-from quotekit.webhooks import endpoints, keyring, publishing, routing, rules
-from quotekit.webhooks.endpoints import EndpointCreate, SecretRotate
+from quotekit.webhooks import endpoints, issuing, keyring, publishing, routing, rules
+from quotekit.webhooks.endpoints import EndpointChange, EndpointCreate, SecretRotate
 from quotekit.webhooks.rules import RuleBody, Rules
 from quotekit.webhooks.signatures import Keys
 from tests.conftest import Database
@@ -204,7 +204,7 @@ def live(endpoint_id: UUID, now: float | None = None) -> list[str]:
 def test_a_new_endpoint_has_a_secret_the_handler_reads_and_the_database_does_not_know(
     aws, database
 ):
-    issued = endpoints.create_endpoint(ALICE, EndpointCreate(name="CRM"))
+    issued = issuing.create_endpoint(ALICE, EndpointCreate(name="CRM"))
 
     document = json.loads(aws.secrets[f"{PREFIX}/{issued.endpoint.id}"])
     assert issued.secret is not None
@@ -220,9 +220,9 @@ def test_a_new_endpoint_has_a_secret_the_handler_reads_and_the_database_does_not
 
 
 def test_a_rotated_secret_leaves_the_older_one_good_for_a_while(aws):
-    first = endpoints.create_endpoint(ALICE, EndpointCreate())
+    first = issuing.create_endpoint(ALICE, EndpointCreate())
 
-    second = endpoints.rotate_secret(ALICE, first.endpoint.id, SecretRotate(overlap_seconds=3600))
+    second = issuing.rotate_secret(ALICE, first.endpoint.id, SecretRotate(overlap_seconds=3600))
 
     now = time.time()
     assert live(first.endpoint.id, now + 3590) == [second.secret, first.secret]
@@ -230,11 +230,11 @@ def test_a_rotated_secret_leaves_the_older_one_good_for_a_while(aws):
 
 
 def test_an_endpoint_that_is_off_accepts_nothing_until_it_is_on(aws, database):
-    issued = endpoints.create_endpoint(ALICE, EndpointCreate())
+    issued = issuing.create_endpoint(ALICE, EndpointCreate())
 
-    off = endpoints.switch(ALICE, issued.endpoint.id, enabled=False)
+    off = issuing.change_endpoint(ALICE, issued.endpoint.id, EndpointChange(enabled=False))
     while_off = live(issued.endpoint.id)
-    on = endpoints.switch(ALICE, issued.endpoint.id, enabled=True)
+    on = issuing.change_endpoint(ALICE, issued.endpoint.id, EndpointChange(enabled=True))
 
     assert (off.enabled, while_off) == (False, [])
     assert (on.enabled, live(issued.endpoint.id)) == (True, [issued.secret])
@@ -245,63 +245,61 @@ def test_an_endpoint_that_is_off_accepts_nothing_until_it_is_on(aws, database):
 
 
 def test_a_public_key_is_published_as_it_is(aws):
-    issued = endpoints.create_endpoint(
-        ALICE, EndpointCreate(scheme="ed25519", public_key=PUBLIC_KEY)
-    )
+    issued = issuing.create_endpoint(ALICE, EndpointCreate(scheme="ed25519", public_key=PUBLIC_KEY))
 
     assert issued.secret is None
     assert live(issued.endpoint.id) == [PUBLIC_KEY]
     with pytest.raises(InvalidInputError):
-        endpoints.rotate_secret(ALICE, issued.endpoint.id, SecretRotate())
+        issuing.rotate_secret(ALICE, issued.endpoint.id, SecretRotate())
 
 
 def test_another_account_can_neither_see_nor_touch_an_endpoint(aws):
-    issued = endpoints.create_endpoint(ALICE, EndpointCreate())
+    issued = issuing.create_endpoint(ALICE, EndpointCreate())
 
     with databases.reading(BOB.actor) as connection:
-        assert list(endpoints.list_endpoints(connection)) == []
+        assert endpoints.list_endpoints(connection).data == []
     with pytest.raises(NotFoundError):
-        endpoints.rotate_secret(BOB, issued.endpoint.id, SecretRotate())
+        issuing.rotate_secret(BOB, issued.endpoint.id, SecretRotate())
     with pytest.raises(NotFoundError):
-        endpoints.switch(BOB, issued.endpoint.id, enabled=False)
+        issuing.change_endpoint(BOB, issued.endpoint.id, EndpointChange(enabled=False))
     assert live(issued.endpoint.id) == [issued.secret]
 
 
 def test_an_endpoint_whose_secret_could_not_be_stored_is_mended_by_rotating(aws):
     aws.trouble("secretsmanager", *["error"] * exchange.ATTEMPTS)
     with pytest.raises(ServiceUnavailableError):
-        endpoints.create_endpoint(ALICE, EndpointCreate())
+        issuing.create_endpoint(ALICE, EndpointCreate())
     with databases.reading(ALICE.actor) as connection:
-        (waiting,) = endpoints.list_endpoints(connection)
+        (waiting,) = endpoints.list_endpoints(connection).data
 
-    issued = endpoints.rotate_secret(ALICE, waiting.id, SecretRotate())
+    issued = issuing.rotate_secret(ALICE, waiting.id, SecretRotate())
 
     assert waiting.published_at is None
     assert live(waiting.id) == [issued.secret]
 
 
 def test_of_two_rotations_at_once_only_one_tells_a_secret(aws, monkeypatch):
-    issued = endpoints.create_endpoint(ALICE, EndpointCreate())
+    issued = issuing.create_endpoint(ALICE, EndpointCreate())
     store = publishing.publish_secret
-    crossed: list[endpoints.Issued] = []
+    crossed: list[issuing.Issued] = []
 
     def overtaken(*arguments: Any) -> None:
         store(*arguments)
         if not crossed:
             monkeypatch.setattr(publishing, "publish_secret", store)
-            crossed.append(endpoints.rotate_secret(ALICE, issued.endpoint.id, SecretRotate()))
+            crossed.append(issuing.rotate_secret(ALICE, issued.endpoint.id, SecretRotate()))
 
     monkeypatch.setattr(publishing, "publish_secret", overtaken)
 
     with pytest.raises(ConflictError):
-        endpoints.rotate_secret(ALICE, issued.endpoint.id, SecretRotate())
+        issuing.rotate_secret(ALICE, issued.endpoint.id, SecretRotate())
 
     assert live(issued.endpoint.id)[0] == crossed[0].secret
 
 
 def test_an_account_has_only_so_many_endpoints(aws, monkeypatch):
     monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 1)
-    endpoints.create_endpoint(ALICE, EndpointCreate())
+    issuing.create_endpoint(ALICE, EndpointCreate())
 
     with pytest.raises(ConflictError):
-        endpoints.create_endpoint(ALICE, EndpointCreate())
+        issuing.create_endpoint(ALICE, EndpointCreate())

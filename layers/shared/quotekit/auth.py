@@ -94,6 +94,22 @@ def require_role(connection: "Connection", role: str) -> None:
         raise ForbiddenError
 
 
+MANAGES: Final = """
+select exists (
+    select from app.members
+    where account_id = (select auth.account_id()) and user_id = (select auth.uid())
+      and role in ('owner', 'admin')
+)
+"""
+
+
+def require_manager(connection: "Connection") -> None:
+    """Raise ForbiddenError unless the caller manages the account he acts for."""
+    (manages,) = connection.execute(MANAGES).fetchone() or (False,)
+    if not manages:
+        raise ForbiddenError("Only an owner or an admin of the account may do this.")
+
+
 class Verifier:
     """Checks tokens against one issuer; its keys are cached and outlive the issuer's outages."""
 

@@ -76,6 +76,18 @@ def publish_secret(endpoint_id: object, document: Mapping[str, Any]) -> None:
         raise _unavailable(error) from error
 
 
+def remove_secret(endpoint_id: object) -> None:
+    """Forget an endpoint's secrets at once, not after a week as Secrets Manager would; a second
+    time does nothing. Raises ServiceUnavailableError."""
+    name = keyring.name("standard", str(endpoint_id))
+    request = {"SecretId": name, "ForceDeleteWithoutRecovery": True}
+    try:
+        exchange.call("secretsmanager", "DeleteSecret", request, timeout=SecretsSettings.timeout)
+    except exchange.AwsError as error:
+        if error.reason != "ResourceNotFoundException":
+            raise _unavailable(error) from error
+
+
 def _unavailable(error: exchange.AwsError) -> ServiceUnavailableError:
     unavailable = ServiceUnavailableError()
     unavailable.add_note(str(error))
