@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import process_partial_response
@@ -15,7 +14,7 @@ from quotekit.errors import DatabaseUnavailableError
 from quotekit.performance import logger, metrics
 from quotekit.records import RecordProcessor
 from quotekit.settings import queue_settings
-from quotekit.webhooks import applying, repository
+from quotekit.webhooks import applying, intake
 from quotekit.webhooks.model import Event, PermanentError
 from quotekit.webhooks.repository import Delivery
 
@@ -31,22 +30,36 @@ class NotAppliedError(Exception):
     """The message stays in the queue."""
 
 
-def record_handler(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    topic = repository.topic_of(queues.name(record))
+def together(records: list[SQSRecord], lambda_context: LambdaContext) -> set[str]:
+    """The messages done in one transaction: all that may share one, or none of them."""
     if lambda_context.get_remaining_time_in_millis() < LEAST_TIME:
-        queues.rest(record, queues.url(topic), SHORT_PAUSE)
+        return set()
+    try:
+        done = intake.apply_together(records, datetime.now(UTC))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is found again one by one
+        logger.info("one by one", error=repr(error))
+        metrics.add_metric("Separated", MetricUnit.Count, 1)
+        return set()
+    for event, state in done.values():
+        count(event, state)
+    return set(done)
+
+
+def record_handler(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    delivery = intake.delivery(record, datetime.now(UTC))
+    if lambda_context.get_remaining_time_in_millis() < LEAST_TIME:
+        queues.rest(record, queues.url(delivery.queue), SHORT_PAUSE)
         raise NotAppliedError("no time left in this invocation")
-    delivery = Delivery(topic, queues.receives(record), datetime.now(UTC))
     try:
         handle(record, delivery)
     except DatabaseUnavailableError as error:
-        queues.rest(record, queues.url(topic), AWAY_PAUSE)
+        queues.rest(record, queues.url(delivery.queue), AWAY_PAUSE)
         raise NotAppliedError("the database is away") from error
 
 
 def handle(record: SQSRecord, delivery: Delivery) -> None:
     try:
-        event = read(record)
+        event = intake.read(record)
     except (PermanentError, ValueError, TypeError, FileNotFoundError) as error:
         logger.warning("unreadable message", error=repr(error))
         bury(record, delivery)
@@ -60,18 +73,13 @@ def handle(record: SQSRecord, delivery: Delivery) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the attempt is written down
         failed(record, event, delivery, error)
         return
+    count(event, state)
+
+
+def count(event: Event, state: str) -> None:
     metrics.add_metric(state.capitalize(), MetricUnit.Count, 1)
     latency = (datetime.now(UTC) - event.received_at).total_seconds() * 1000
     metrics.add_metric("Latency", MetricUnit.Milliseconds, max(latency, 0.0))
-
-
-def read(record: SQSRecord) -> Event:
-    """The event of a message; a redrive's message only says which one it is."""
-    message = queues.decode(record)
-    if "stored" not in message:
-        return Event.of(message)
-    with database.reading(database.SERVICE) as connection:
-        return repository.load(connection, UUID(message["stored"]))
 
 
 def failed(record: SQSRecord, event: Event, delivery: Delivery, error: Exception) -> None:
@@ -97,12 +105,14 @@ def bury(record: SQSRecord, delivery: Delivery) -> None:
     queues.bury(record, queues.url(f"{delivery.queue}_dead_letter"))
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    # What was delivered often may kill this worker: the others first.
-    event["Records"].sort(key=lambda item: int(item["attributes"]["ApproximateReceiveCount"]))
+    event["Records"].sort(key=intake.turn)
+    answer: PartialItemFailureResponse = {"batchItemFailures": []}
     with performance.measured("webhooks") as request:
-        answer = process_partial_response(event, record_handler, processor, context)
+        done = together([SQSRecord(item) for item in event["Records"]], context)
+        if left := [item for item in event["Records"] if item["messageId"] not in done]:
+            answer = process_partial_response({"Records": left}, record_handler, processor, context)
         request.failed = bool(answer["batchItemFailures"])
     return answer

@@ -1,7 +1,7 @@
 """Dead letters: each written down with its reason, counted, and none lost."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -65,7 +65,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, *raised: BaseException) -> None:
     """Have the worker fail by each of these, one delivery after the other."""
     left = list(raised)
 
-    def effect(connection: Any, event: Event) -> Outcome:
+    def effect(connection: Any, events: Sequence[Event]) -> list[Outcome]:
         raise left.pop(0)
 
     with monkeypatch.context() as patch:

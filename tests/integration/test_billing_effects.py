@@ -44,7 +44,7 @@ def apply(*payloads: Json) -> list[Outcome]:
     outcomes = []
     for payload in payloads:
         with databases.transaction(SERVICE) as connection:
-            outcomes.append(effects.on_stripe_event(connection, delivered(payload)))
+            outcomes += effects.on_stripe_events(connection, [delivered(payload)])
     return outcomes
 
 
@@ -615,7 +615,7 @@ def replay(payloads: Iterable[Json]) -> dict[str, list[Any]]:
     try:
         with databases.transaction(SERVICE) as connection:
             for payload in payloads:
-                effects.on_stripe_event(connection, delivered(payload))
+                effects.on_stripe_events(connection, [delivered(payload)])
             state = dump(connection)
             raise UndoError
     except UndoError:
@@ -776,7 +776,7 @@ def test_two_customers_of_one_account_with_news_at_once_do_not_miss_each_other(
 
     with ThreadPoolExecutor(1) as pool:
         with databases.transaction(SERVICE) as connection:
-            effects.on_stripe_event(connection, delivered(news))
+            effects.on_stripe_events(connection, [delivered(news)])
             other = pool.submit(apply, end)
             until_it_waits_or_is_done(accounts, other)
         other.result()

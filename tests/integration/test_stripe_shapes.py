@@ -160,7 +160,7 @@ def outcome(payload: Json) -> tuple[str, dict[str, list[Any]]]:
         with databases.transaction(SERVICE) as connection:
             for kind, thing in (("product", PRODUCT), ("price", PRICE), ("customer", CUSTOMER)):
                 before = of.event(f"{kind}.created", thing, EPOCH - 9, id=f"evt_{kind}")
-                effects.on_stripe_event(connection, arrived(before))
+                effects.on_stripe_events(connection, [arrived(before)])
             delivery = Delivery("webhooks_critical", 1, datetime.now(UTC))
             told = applying.apply(connection, arrived(payload), delivery), state(connection)
             raise UndoError

@@ -1,6 +1,6 @@
 """Applied once: under duplicates at the same time, and when a connection dies before its commit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -13,7 +13,7 @@ from quotekit.connection import Connection
 from quotekit.errors import DatabaseUnavailableError
 from quotekit.webhooks import applying, effects, repository
 from quotekit.webhooks.model import Event, Outcome
-from quotekit.webhooks.repository import Delivery
+from quotekit.webhooks.repository import Delivered, Delivery
 from tests import deliveries
 from tests.conftest import Database
 
@@ -39,13 +39,14 @@ def during(monkeypatch: pytest.MonkeyPatch) -> list[During]:
     """What happens after each effect's write to an independent ledger, in turn."""
     left: list[During] = []
 
-    def effect(connection: Connection, event: Event) -> Outcome:
-        connection.execute(
-            "insert into public.ledger values (%s, pg_backend_pid())", [event.event_id]
-        )
-        if left:
-            left.pop(0)(connection)
-        return Outcome("applied")
+    def effect(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+        for event in events:
+            connection.execute(
+                "insert into public.ledger values (%s, pg_backend_pid())", [event.event_id]
+            )
+            if left:
+                left.pop(0)(connection)
+        return [Outcome("applied")] * len(events)
 
     monkeypatch.setattr(effects, "effect_of", lambda _: effect)
     return left
@@ -155,7 +156,7 @@ def test_attempts_are_never_changed(owner: Owner, during: list[During]) -> None:
 def test_an_event_stored_and_loaded_is_the_same(owner: Owner, during: list[During]) -> None:
     given = deliveries.shop_order("UNPAID", 5, event_id="n-1", created_at=deliveries.at(5))
     with databases.transaction(databases.SERVICE) as connection:
-        claimed = repository.claim(connection, given, "webhooks")
+        (claimed,) = repository.claim(connection, [Delivered(given, DELIVERY)])
         assert claimed
 
         assert repository.load(connection, claimed.id) == given

@@ -35,9 +35,10 @@ from generate_series(1, %(count)s) as n
 
 @pytest.fixture
 def owner(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
-    def effect(connection: Connection, event: Event) -> Outcome:
-        connection.execute("insert into public.ledger values (%s)", [event.event_id])
-        return Outcome("applied")
+    def effect(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+        for event in events:
+            connection.execute("insert into public.ledger values (%s)", [event.event_id])
+        return [Outcome("applied")] * len(events)
 
     monkeypatch.setattr(effects, "effect_of", lambda _: effect)
     with psycopg.connect(database.owner_url, autocommit=True) as connection:

@@ -5,7 +5,7 @@ follows is computed from the rows. So any order, repeated, ends the same. Disput
 kept for a human; nothing here answers one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,9 +25,23 @@ UNSTORABLE: Final = (DataError, CheckViolation, UnicodeEncodeError)
 SETTLED_INVOICES: Final = {"paid", "void"}
 
 
-def on_stripe_event(connection: Connection, event: Event) -> Outcome:
-    """Apply one verified event; raise PermanentError for what can never be applied."""
-    notice = versions.opened(event.payload)
+def on_stripe_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Apply verified events; raise PermanentError for what can never be applied."""
+    notices = [versions.opened(event.payload) for event in events]
+    outcomes = {
+        place: on_notice(connection, notices[place])
+        for place in sorted(range(len(notices)), key=lambda place: precedence(notices[place]))
+    }
+    return [outcomes[place] for place in range(len(notices))]
+
+
+def precedence(notice: Notice) -> tuple[bool, str]:
+    """The order in which locks are taken: the whole catalogue first, then customer by customer."""
+    alone = notice.type.startswith(("product.", "price."))
+    return not alone, objects.payer(notice.thing) or str(notice.thing.get("id"))
+
+
+def on_notice(connection: Connection, notice: Notice) -> Outcome:
     change = CHANGES.get(notice.type)
     if change is None:
         return Outcome("ignored", {"reason": f"nothing here follows from {notice.type}"})

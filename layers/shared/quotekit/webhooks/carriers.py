@@ -1,17 +1,19 @@
 """What carriers tell of parcels: each scan once, and how far a parcel is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
-from quotekit.webhooks import repository
+from quotekit.webhooks import objects
 from quotekit.webhooks.model import Event, Outcome, PermanentError
 from quotekit.webhooks.moments import moment
-from quotekit.webhooks.repository import Version, storable
+from quotekit.webhooks.objects import Version
+from quotekit.webhooks.repository import storable
 
+UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 # Our words for the carriers'. What is not here is kept, and changes no state.
 STATES: Final[Mapping[str, str]] = {
     "pre_transit": "label_created",
@@ -47,9 +49,16 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
+    """Its scans, each once, the furthest last."""
+
     carrier: str
     number: str
     scans: Sequence[Scan]
+
+    @property
+    def known(self) -> Sequence[Scan]:
+        """Those that say a state."""
+        return [scan for scan in self.scans if scan.state]
 
 
 RECORD: Final = """
@@ -64,16 +73,37 @@ on conflict (source, tracking_number, scanned_at, code) do nothing
 """
 
 
-def on_carrier_event(connection: Connection, event: Event) -> Outcome:
-    """Keep the scans an event tells, and move the parcel on if one of them is further."""
+def on_carrier_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Keep the scans that events tell, and move parcels on where one of them is further."""
+    read = [(event, _read(event)) for event in events]
+    told = [(event, parcel) for event, parcel in read if parcel]
+    # In one order everywhere, so that two batches about the same parcels do not deadlock.
+    for event, parcel in sorted(told, key=lambda one: one[1].number):
+        connection.defer(RECORD, _scanned(event, parcel))
+    moving = [(event, parcel) for event, parcel in told if parcel.known]
+    moved = iter(objects.advance(connection, [_version(*one) for one in moving]))
+    return [
+        _outcome(parcel, moved=bool(parcel.known) and next(moved)) if parcel else UNREAD
+        for _, parcel in read
+    ]
+
+
+def _read(event: Event) -> Parcel | None:
     reader = READERS.get(event.type)
-    if reader is None:
-        return Outcome("ignored", {"reason": "nobody reads this type"})
-    parcel = reader(event)
-    if not parcel.number:
+    parcel = reader and reader(event)
+    if parcel and not parcel.number:
         raise PermanentError("a tracking event without a tracking number")
-    scans = sorted(set(parcel.scans), key=lambda scan: scan.order)
-    values = {
+    return parcel
+
+
+def _outcome(parcel: Parcel, *, moved: bool) -> Outcome:
+    details = {"scans": len(parcel.scans), "known": len(parcel.known)}
+    return Outcome("applied" if moved else "stale", details)
+
+
+def _scanned(event: Event, parcel: Parcel) -> dict[str, Any]:
+    scans = parcel.scans
+    return {
         "source": event.source,
         "event_id": event.event_id,
         "carrier": parcel.carrier or "unknown",
@@ -84,15 +114,12 @@ def on_carrier_event(connection: Connection, event: Event) -> Outcome:
         "states": [scan.state for scan in scans],
         "places": [scan.place for scan in scans],
     }
-    connection.defer(RECORD, values)
-    known = [scan for scan in scans if scan.state]
-    moved = bool(known) and _move(connection, event, parcel, known[-1])
-    return Outcome("applied" if moved else "stale", {"scans": len(scans), "known": len(known)})
 
 
-def _move(connection: Connection, event: Event, parcel: Parcel, last: Scan) -> bool:
+def _version(event: Event, parcel: Parcel) -> Version:
+    last = parcel.known[-1]
     rank, at, code = last.order
-    version = Version(
+    return Version(
         source=event.source,
         kind="parcel",
         object_id=parcel.number,
@@ -100,8 +127,8 @@ def _move(connection: Connection, event: Event, parcel: Parcel, last: Scan) -> b
         at=at,
         tie=code,
         rank=rank,
+        details={"carrier": parcel.carrier},
     )
-    return repository.advance(connection, version, {"carrier": parcel.carrier})
 
 
 def _easypost(event: Event) -> Parcel:
@@ -112,7 +139,7 @@ def _easypost(event: Event) -> Parcel:
     return Parcel(
         carrier=_text(tracker, "carrier", 100),
         number=_text(tracker, "tracking_code", 100),
-        scans=tuple(_scans(told or [summary], "datetime", "tracking_location", event)),
+        scans=_scans(told or [summary], "datetime", "tracking_location", event),
     )
 
 
@@ -124,7 +151,7 @@ def _shippo(event: Event) -> Parcel:
     return Parcel(
         carrier=_text(data, "carrier", 100),
         number=_text(data, "tracking_number", 100),
-        scans=tuple(_scans([*told, now] if now else told, "status_date", "location", event)),
+        scans=_scans([*told, now] if now else told, "status_date", "location", event),
     )
 
 
@@ -137,16 +164,17 @@ READERS: Final = {
 
 def _scans(
     told: Sequence[Mapping[str, Any]], time_name: str, place_name: str, event: Event
-) -> Iterator[Scan]:
-    for item in told:
-        code = _text(item, "status", 200)
-        if code:
-            at = moment(item.get(time_name)) or event.happened_at
-            yield Scan(at, code, _place(_mapping(item.get(place_name))))
+) -> Sequence[Scan]:
+    scans = {
+        Scan(moment(item.get(time_name)) or event.happened_at, code, _place(item.get(place_name)))
+        for item in told
+        if (code := _text(item, "status", 200))
+    }
+    return sorted(scans, key=lambda scan: scan.order)
 
 
-def _place(given: Mapping[str, Any]) -> str | None:
-    parts = (_text(given, name, 90) for name in ("city", "state", "country"))
+def _place(given: object) -> str | None:
+    parts = (_text(_mapping(given), name, 90) for name in ("city", "state", "country"))
     return ", ".join(part for part in parts if part) or None
 
 

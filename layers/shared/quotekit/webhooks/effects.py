@@ -1,5 +1,6 @@
 """Which handler does what. Each is imported when its first event comes: the door starts light."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -7,13 +8,13 @@ from quotekit.database import Connection
 from quotekit.webhooks.model import Effect, Event, Outcome
 
 EFFECTS: Final = {
-    "stripe": ("quotekit.billing.effects", "on_stripe_event"),
-    "github": ("quotekit.webhooks.github", "on_github_event"),
-    "tiktok-shop": ("quotekit.webhooks.inboxes", "on_shop_event"),
-    "carrier": ("quotekit.webhooks.carriers", "on_carrier_event"),
-    "easypost": ("quotekit.webhooks.carriers", "on_carrier_event"),
-    "shippo": ("quotekit.webhooks.carriers", "on_carrier_event"),
-    "standard": ("quotekit.webhooks.inboxes", "on_standard_event"),
+    "stripe": ("quotekit.billing.effects", "on_stripe_events"),
+    "github": ("quotekit.webhooks.github", "on_github_events"),
+    "tiktok-shop": ("quotekit.webhooks.inboxes", "on_shop_events"),
+    "carrier": ("quotekit.webhooks.carriers", "on_carrier_events"),
+    "easypost": ("quotekit.webhooks.carriers", "on_carrier_events"),
+    "shippo": ("quotekit.webhooks.carriers", "on_carrier_events"),
+    "standard": ("quotekit.webhooks.inboxes", "on_standard_events"),
 }
 
 
@@ -26,5 +27,8 @@ def effect_of(handler: str) -> Effect:
     return effect
 
 
-def _ignore(_: Connection, event: Event) -> Outcome:
-    return Outcome("ignored", {"reason": f"no handler is called {event.handler[:50]!r}"})
+def _ignore(_: Connection, events: Sequence[Event]) -> list[Outcome]:
+    return [
+        Outcome("ignored", {"reason": f"no handler is called {event.handler[:50]!r}"})
+        for event in events
+    ]

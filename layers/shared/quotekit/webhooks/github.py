@@ -1,50 +1,41 @@
-"""What GitHub tells: a log of what happened in repositories, and how far each object is."""
+"""What GitHub tells: how far each object is, and a log of what happened in repositories."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from quotekit.database import Connection
-from quotekit.identifiers import new_id
-from quotekit.webhooks import priority, repository
+from quotekit.webhooks import activity, objects
+from quotekit.webhooks.activity import Happening, Subject, text
 from quotekit.webhooks.model import Event, Outcome, PermanentError
 from quotekit.webhooks.moments import moment
-from quotekit.webhooks.repository import Version, storable
+from quotekit.webhooks.objects import Version
+from quotekit.webhooks.repository import storable
 
+UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 DELETED: Final = {"deleted", "transferred"}
-ACTIVE_FOR: Final = timedelta(days=7)
 
 type Reader = Callable[[Event], Subject]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What an event is about: one object of a repository, or of an installation."""
-
-    repository: str
-    kind: str
-    object_id: str
-    state: str
-    version_at: datetime
-    author: str | None = None
-    association: str | None = None
-    made_at: datetime | None = None
-    title: str | None = None
-
-    @property
-    def details(self) -> dict[str, Any]:
-        return {"title": self.title, "author": self.author}
+def on_github_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Log events and advance their objects; a ping and what nobody reads is ignored."""
+    read = [(event, _read(event)) for event in events]
+    told = [Happening(event, subject, _action(event)) for event, subject in read if subject]
+    advanced = objects.advance(connection, [_version(happening) for happening in told])
+    for happening in told:
+        _record_repositories(connection, happening)
+    scores = activity.log(connection, told)
+    outcomes = iter(
+        Outcome("applied" if moved else "stale", {"priority_score": score})
+        for moved, score in zip(advanced, scores, strict=True)
+    )
+    return [next(outcomes) if subject else UNREAD for _, subject in read]
 
 
-def on_github_event(connection: Connection, event: Event) -> Outcome:
-    """Log the event and advance its object; a ping and what nobody reads is ignored."""
-    reader = READERS.get(event.type)
-    if reader is None:
-        return Outcome("ignored", {"reason": "nobody reads this type"})
-    subject = _read(reader, event)
-    action = _text(event.payload, "action") or event.action
-    version = Version(
+def _version(happening: Happening) -> Version:
+    event, subject, action = happening
+    return Version(
         source=event.source,
         scope=subject.repository[:100],
         kind=subject.kind,
@@ -53,16 +44,18 @@ def on_github_event(connection: Connection, event: Event) -> Outcome:
         at=subject.version_at,
         tie=event.event_id,
         rank=int(action in DELETED),
+        details={"title": subject.title, "author": subject.author},
     )
-    advanced = repository.advance(connection, version, subject.details)
-    _record_repositories(connection, event, subject)
-    score = _log(connection, event, subject, action)
-    return Outcome("applied" if advanced else "stale", {"priority_score": score})
 
 
-def _read(reader: Reader, event: Event) -> Subject:
+def _action(event: Event) -> str | None:
+    return text(event.payload, "action") or event.action
+
+
+def _read(event: Event) -> Subject | None:
+    reader = READERS.get(event.type)
     try:
-        return reader(event)
+        return reader and reader(event)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PermanentError(f"not the shape of GitHub's {event.type}: {error!r}") from error
 
@@ -157,8 +150,9 @@ where (excluded.version_at, excluded.event_id collate "C")
 """
 
 
-def _record_repositories(connection: Connection, event: Event, subject: Subject) -> None:
+def _record_repositories(connection: Connection, happening: Happening) -> None:
     """Which repositories an installation reaches; in the order of names, so nobody deadlocks."""
+    event, subject, _ = happening
     if subject.kind != "installation_repositories":
         return
     lists = ("removed", "repositories_removed"), ("added", "repositories_added")
@@ -178,113 +172,9 @@ def _record_repositories(connection: Connection, event: Event, subject: Subject)
     connection.execute(INSTALL, values)
 
 
-CIRCUMSTANCES: Final = """
-select (
-    select coalesce(sum(collapsed + 1), 0) from (
-        select collapsed from ops.repository_events
-        where repository = %(repository)s and version_at > %(since)s limit %(most_activity)s
-    ) as active
-), (
-    select count(*) from (
-        select from ops.repository_events
-        where repository = %(repository)s and author = %(author)s and kind = 'pull_request'
-          and action = 'closed' limit %(most_contributions)s
-    ) as closed
-)
-"""
-
-
-def _score(
-    connection: Connection, event: Event, subject: Subject, repository_name: str, action: str | None
-) -> int:
-    values = {
-        "repository": repository_name,
-        "since": event.received_at - ACTIVE_FOR,
-        "author": subject.author,
-        "most_activity": priority.MOST_ACTIVITY,
-        "most_contributions": priority.MOST_CONTRIBUTIONS,
-    }
-    row = connection.execute(CIRCUMSTANCES, values).fetchone() or (0, 0)
-    circumstances = priority.Circumstances(
-        action=action,
-        activity=int(row[0]),
-        age=priority.age_of(subject.made_at, event.received_at),
-        association=subject.association,
-        contributions=int(row[1]),
-    )
-    return priority.score(circumstances)
-
-
-LOG: Final = """
-insert into ops.repository_events as known (id, source, event_id, debounce_key, repository,
-    installation_id, kind, action, object_id, sender, author, version_at, priority_score,
-    settles_at)
-values (%(id)s, %(source)s, %(event_id)s, %(debounce_key)s, %(repository)s, %(installation_id)s,
-    %(kind)s, %(action)s, %(object_id)s, %(sender)s, %(author)s, %(version_at)s, %(score)s,
-    %(settles_at)s)
-on conflict (debounce_key) do update
-set collapsed = known.collapsed + 1,
-    priority_score = greatest(known.priority_score, excluded.priority_score)
-"""
-# What was handled before a later one came is work again.
-REPLACE: Final = """
-update ops.repository_events
-set event_id = %(event_id)s, installation_id = %(installation_id)s, sender = %(sender)s,
-    author = %(author)s, version_at = %(version_at)s, settles_at = %(settles_at)s, handled_at = null
-where debounce_key = %(debounce_key)s
-  and (version_at, event_id collate "C") < (%(version_at)s, %(event_id)s)
-"""
-
-
-def _log(connection: Connection, event: Event, subject: Subject, action: str | None) -> int:
-    name = storable(subject.repository)[:300]
-    score = _score(connection, event, subject, name, action)
-    key, settles_at = _window(event, subject, action)
-    values = {
-        "id": new_id(),
-        "source": event.source,
-        "event_id": event.event_id,
-        "debounce_key": key,
-        "repository": name,
-        "installation_id": (event.payload.get("installation") or {}).get("id"),
-        "kind": subject.kind,
-        "action": action and storable(action)[:200],
-        "object_id": storable(subject.object_id)[:500],
-        "sender": _text(event.payload.get("sender") or {}, "login"),
-        "author": subject.author and storable(subject.author)[:100],
-        "version_at": subject.version_at,
-        "score": score,
-        "settles_at": settles_at,
-    }
-    connection.defer(LOG, values)
-    if event.debounce_seconds:
-        connection.defer(REPLACE, values)
-    return score
-
-
-def _window(event: Event, subject: Subject, action: str | None) -> tuple[str, datetime]:
-    """The key under which events collapse, and when no more of them are to be expected.
-
-    Windows begin at whole multiples of the debounce, not with the first event: so the same events
-    fall together in whatever order they arrive.
-    """
-    if not event.debounce_seconds:
-        return f"{event.source}|{event.event_id}", event.received_at
-    seconds = event.debounce_seconds
-    start = int(subject.version_at.timestamp()) // seconds * seconds
-    about = (start, subject.repository, subject.kind, subject.object_id, action)
-    end = datetime.fromtimestamp(start + seconds, UTC)
-    return storable("|".join(map(str, about)))[:1000], max(end, event.received_at)
-
-
 def _known(value: object) -> datetime:
     """A time that GitHub always gives."""
     found = moment(value)
     if found is None:
         raise ValueError(f"no time: {value!r}")
     return found
-
-
-def _text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    return storable(value)[:100] if isinstance(value, str) else None

@@ -1,6 +1,6 @@
 """What shops and tenants' senders tell, laid where those concerned read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -8,11 +8,13 @@ from psycopg.types.json import Jsonb
 
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
-from quotekit.webhooks import repository
+from quotekit.webhooks import objects
 from quotekit.webhooks.model import Event, Outcome, PermanentError
 from quotekit.webhooks.moments import moment
-from quotekit.webhooks.repository import Version, storable
+from quotekit.webhooks.objects import Version
+from quotekit.webhooks.repository import columns, storable
 
+UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 # TikTok Shop's types: what each is about, and where its object's id and its state are.
 SHOP_TYPES: Final[Mapping[str, tuple[str, str, str]]] = {
     "1": ("order", "order_id", "order_status"),
@@ -36,16 +38,25 @@ values (%(id)s, %(source)s, %(event_id)s, %(shop_id)s, %(kind)s, %(object_id)s, 
 """
 
 
-def on_shop_event(connection: Connection, event: Event) -> Outcome:
-    """Put an event of a shop into the commerce functions' inbox, marked when it came too late."""
+def on_shop_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Put shops' events into the commerce functions' inbox, marked when they came too late."""
+    read = [(event, _told(event)) for event in events]
+    moved = iter(objects.advance(connection, [version for _, version in read if version]))
+    return [
+        _put(connection, event, version, is_stale=not next(moved)) if version else UNREAD
+        for event, version in read
+    ]
+
+
+def _told(event: Event) -> Version | None:
     if event.type not in SHOP_TYPES:
-        return Outcome("ignored", {"reason": "nobody reads this type"})
+        return None
     kind, id_name, state_name = SHOP_TYPES[event.type]
     data = event.payload.get("data")
     if not isinstance(data, dict):
         raise PermanentError("a shop's event without data")
     shop = _text(event.payload, "shop_id", "seller_open_id")
-    version = Version(
+    return Version(
         source=event.source,
         scope=shop[:100],
         kind=kind,
@@ -54,21 +65,23 @@ def on_shop_event(connection: Connection, event: Event) -> Outcome:
         at=moment(data.get("update_time")) or event.happened_at,
         tie=event.event_id,
     )
-    advanced = repository.advance(connection, version, {})
+
+
+def _put(connection: Connection, event: Event, version: Version, *, is_stale: bool) -> Outcome:
     values = {
         "id": new_id(),
         "source": event.source,
         "event_id": event.event_id,
-        "shop_id": shop[:100],
-        "kind": kind,
+        "shop_id": version.scope,
+        "kind": version.kind,
         "object_id": version.object_id[:255],
         "state": version.state[:100],
         "version_at": version.at,
-        "is_stale": not advanced,
-        "data": Jsonb(data),
+        "is_stale": is_stale,
+        "data": Jsonb(event.payload["data"]),
     }
     connection.defer(SHOP, values)
-    return Outcome("applied" if advanced else "stale", {"kind": kind})
+    return Outcome("stale" if is_stale else "applied", {"kind": version.kind})
 
 
 def _shop_object(data: Mapping[str, Any], name: str) -> str:
@@ -88,17 +101,28 @@ def _text(given: Mapping[str, Any], *names: str) -> str:
 INBOX: Final = """
 insert into app.webhook_inbox (id, account_id, endpoint_id, event_id, type, body, occurred_at,
     received_at)
-values (%(id)s, %(account_id)s, %(endpoint_id)s, %(event_id)s, %(type)s, %(body)s,
-    %(occurred_at)s, %(received_at)s)
+select id, account_id, endpoint_id, event_id, type, body, occurred_at, received_at
+from unnest(%(id)s::uuid[], %(account_id)s::uuid[], %(endpoint_id)s::uuid[], %(event_id)s::text[],
+    %(type)s::text[], %(body)b::text[], %(occurred_at)s::timestamptz[],
+    %(received_at)s::timestamptz[])
+    as told (id, account_id, endpoint_id, event_id, type, body, occurred_at, received_at)
 on conflict (account_id, endpoint_id, event_id) do nothing
 """
 
 
-def on_standard_event(connection: Connection, event: Event) -> Outcome:
-    """Put a tenant's own event into his inbox."""
+def on_standard_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Put tenants' own events into their inboxes."""
+    try:
+        connection.execute(INBOX, columns([_inboxed(event) for event in events]))
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise PermanentError(f"there is no such account: {error.diag.message_detail}") from error
+    return [Outcome("applied")] * len(events)
+
+
+def _inboxed(event: Event) -> dict[str, Any]:
     if event.account_id is None or event.endpoint_id is None:
         raise PermanentError("a Standard Webhook of no tenant")
-    values = {
+    return {
         "id": new_id(),
         "account_id": event.account_id,
         "endpoint_id": event.endpoint_id,
@@ -108,8 +132,3 @@ def on_standard_event(connection: Connection, event: Event) -> Outcome:
         "occurred_at": event.happened_at,
         "received_at": event.received_at,
     }
-    try:
-        connection.execute(INBOX, values)
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise PermanentError(f"there is no account {event.account_id}") from error
-    return Outcome("applied")

@@ -5,7 +5,7 @@ Only the standard library is imported here: the handler does so before a signatu
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -123,7 +123,8 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-type Effect = Callable[["Connection", Event], Outcome]
+type Effect = Callable[["Connection", Sequence[Event]], Sequence[Outcome]]
+"""What one handler's events come to, in their order; raises when one of them cannot be applied."""
 
 
 def body_id(body: str | bytes) -> str:

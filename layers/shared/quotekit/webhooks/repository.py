@@ -1,15 +1,15 @@
-"""Events, their attempts and the senders' objects in PostgreSQL; all of it for the service."""
+"""Events and their attempts in PostgreSQL; all of it for the service."""
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row, dict_row
-from psycopg.types.json import Jsonb
 
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
@@ -38,6 +38,13 @@ class Delivery:
     started_at: datetime
 
 
+class Delivered(NamedTuple):
+    """An event, and how it came."""
+
+    event: Event
+    delivery: Delivery
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An event that is this transaction's to apply: no other applied it or can meanwhile."""
@@ -51,47 +58,90 @@ CLAIM: Final = """
 insert into ops.webhook_events as known (id, source, endpoint_id, event_id, type, action, object_id,
     account_id, handler, queue, debounce_seconds, signature_key, status, sent_at, received_at,
     finished_at, bytes, is_json, body)
-values (%(id)s, %(source)s, %(endpoint_id)s, %(event_id)s, %(type)s, %(action)s, %(object_id)s,
-    %(account_id)s, %(handler)s, %(queue)s, %(debounce_seconds)s, %(signature_key)s, 'applied',
-    %(sent_at)s, %(received_at)s, now(), %(bytes)s, %(is_json)s, %(body)s)
+select id, source, endpoint_id, event_id, type, action, object_id, account_id, handler, queue,
+    debounce_seconds, signature_key, 'applied', sent_at, received_at, now(), bytes, is_json, body
+from unnest(%(id)s::uuid[], %(source)s::text[], %(endpoint_id)s::uuid[], %(event_id)s::text[],
+    %(type)s::text[], %(action)s::text[], %(object_id)s::text[], %(account_id)s::uuid[],
+    %(handler)s::text[], %(queue)s::text[], %(debounce_seconds)s::integer[],
+    %(signature_key)s::integer[], %(sent_at)s::timestamptz[], %(received_at)s::timestamptz[],
+    %(bytes)s::integer[], %(is_json)s::boolean[], %(body)b::text[]) as told (id, source,
+    endpoint_id, event_id, type, action, object_id, account_id, handler, queue, debounce_seconds,
+    signature_key, sent_at, received_at, bytes, is_json, body)
 on conflict on constraint webhook_events_once do update
 set status = 'applied', attempts = known.attempts + 1, finished_at = now(), error = null,
     category = null
 where known.status in ('queued', 'failed', 'dead')
-returning id, attempts, id = %(id)s as is_new
+returning source, endpoint_id, event_id, id, attempts, id = any(%(id)s) as is_new
 """
 
 
-def claim(connection: Connection, event: Event, queue: Topic) -> Claim | None:
-    """Record the event as applied, which the transaction is to make true; None for a duplicate.
+def claim(connection: Connection, given: Sequence[Delivered]) -> list[Claim | None]:
+    """Record events as applied, which the transaction is to make true; None for each duplicate.
 
     A twin that comes while this transaction runs waits for its end.
     """
-    with connection.cursor(row_factory=class_row(Claim)) as cursor:
-        return cursor.execute(CLAIM, values_of(event, queue)).fetchone()
+    rows = [values_of(one.event, one.delivery.queue) for one in given]
+    keys = [(row["source"], row["endpoint_id"], row["event_id"]) for row in rows]
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    # In one order everywhere, so that two batches with the same events do not deadlock.
+    places = sorted(first.values(), key=lambda place: tuple(map(str, keys[place])))
+    found = connection.execute(CLAIM, columns([rows[place] for place in places]))
+    claims: list[Claim | None] = [None] * len(rows)
+    for *key, webhook_id, attempts, is_new in found:
+        claims[first[tuple(key)]] = Claim(webhook_id, attempts, is_new)
+    return claims
 
 
-ATTEMPT: Final = """
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an event came to by one delivery."""
+
+    claim: Claim
+    delivery: Delivery
+    outcome: Outcome
+
+
+ATTEMPTS: Final = """
 insert into ops.webhook_attempts (webhook_id, number, receives, started_at, milliseconds, outcome,
-    category, error, details)
-values (%(id)s, %(number)s, %(receives)s, %(started_at)s,
-    extract(epoch from clock_timestamp() - %(started_at)s) * 1000, %(outcome)s, %(category)s,
-    %(error)s, %(details)s)
+    details)
+select id, number, receives, started_at,
+    extract(epoch from clock_timestamp() - started_at) * 1000, outcome, details::jsonb
+from unnest(%(id)s::uuid[], %(number)s::integer[], %(receives)s::integer[],
+    %(started_at)s::timestamptz[], %(outcome)s::text[], %(details)s::text[])
+    as told (id, number, receives, started_at, outcome, details)
 """
-OUTCOME: Final = "update ops.webhook_events set status = %(status)s where id = %(id)s"
+OUTCOMES: Final = """
+update ops.webhook_events as known set status = told.status
+from unnest(%(ids)s::uuid[], %(states)s::text[]) as told (id, status) where known.id = told.id
+"""
 RESOLVE: Final = """
 update ops.webhook_dead_letters set resolved_at = now(), resolution = 'applied after all'
-where webhook_id = %(id)s and resolved_at is null
+where webhook_id = any(%(ids)s) and resolved_at is null
 """
 
 
-def finish(connection: Connection, claimed: Claim, delivery: Delivery, outcome: Outcome) -> None:
-    """Note what the event came to; the statements travel with the commit."""
-    if outcome.state != "applied":
-        connection.defer(OUTCOME, {"id": claimed.id, "status": outcome.state})
-    if not claimed.is_new:
-        connection.defer(RESOLVE, {"id": claimed.id})
-    _attempt(connection, claimed, delivery, outcome.state, details=dict(outcome.details))
+def finish(connection: Connection, results: Sequence[Result]) -> None:
+    """Note what events came to; the statements travel with the commit."""
+    if not results:
+        return
+    others = [result for result in results if result.outcome.state != "applied"]
+    if others:
+        states = [result.outcome.state for result in others]
+        connection.defer(OUTCOMES, {"ids": [one.claim.id for one in others], "states": states})
+    if again := [result.claim.id for result in results if not result.claim.is_new]:
+        connection.defer(RESOLVE, {"ids": again})
+    connection.defer(ATTEMPTS, columns([_succeeded(result) for result in results]))
+
+
+def _succeeded(result: Result) -> dict[str, Any]:
+    return {
+        "id": result.claim.id,
+        "number": result.claim.attempts,
+        "receives": result.delivery.receives,
+        "started_at": result.delivery.started_at,
+        "outcome": result.outcome.state,
+        "details": json.dumps(result.outcome.details),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,31 +184,28 @@ def fail(
     with connection.cursor(row_factory=class_row(Failure)) as cursor:
         failure = cursor.execute(FAIL, values).fetchone()
     if failure:
-        _attempt(connection, failure, delivery, "failed", category=category, error=error)
+        connection.defer(FAILED, _failed(failure, delivery, category, error))
     return failure
 
 
-def _attempt(
-    connection: Connection,
-    of: Claim,
-    delivery: Delivery,
-    outcome: str,
-    *,
-    category: Category | None = None,
-    error: str | None = None,
-    details: dict[str, Any] | None = None,
-) -> None:
-    values = {
-        "id": of.id,
-        "number": of.attempts,
+FAILED: Final = """
+insert into ops.webhook_attempts (webhook_id, number, receives, started_at, milliseconds, outcome,
+    category, error)
+values (%(id)s, %(number)s, %(receives)s, %(started_at)s,
+    extract(epoch from clock_timestamp() - %(started_at)s) * 1000, 'failed', %(category)s,
+    %(error)s)
+"""
+
+
+def _failed(failure: Failure, delivery: Delivery, category: Category, error: str) -> dict[str, Any]:
+    return {
+        "id": failure.id,
+        "number": failure.attempts,
         "receives": delivery.receives,
         "started_at": delivery.started_at,
-        "outcome": outcome,
         "category": category,
         "error": error,
-        "details": Jsonb(details or {}),
     }
-    connection.defer(ATTEMPT, values)
 
 
 LOAD: Final = """
@@ -198,54 +245,6 @@ def record_refusal(connection: Connection, event: Event) -> None:
     connection.execute(REFUSE, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One state of a sender's object; of all we hear of, the greatest (rank, at, tie) stands.
-
-    A rank above 0 is for states that only a higher one follows, whatever their time. `tie` decides
-    between versions of the same time: arbitrary, but the same in every order of arrival.
-    """
-
-    source: str
-    kind: str
-    object_id: str
-    state: str
-    at: datetime
-    tie: str
-    rank: int = 0
-    scope: str = ""
-
-
-ADVANCE: Final = """
-insert into ops.webhook_objects as known (source, scope, kind, object_id, rank, version_at,
-    event_id, state, details)
-values (%(source)s, %(scope)s, %(kind)s, %(object_id)s, %(rank)s, %(at)s, %(tie)s, %(state)s,
-    %(details)s)
-on conflict (source, scope, kind, object_id) do update
-set rank = excluded.rank, version_at = excluded.version_at, event_id = excluded.event_id,
-    state = excluded.state, details = excluded.details, updated_at = now()
-where (excluded.rank, excluded.version_at, excluded.event_id collate "C")
-    > (known.rank, known.version_at, known.event_id collate "C")
-returning true
-"""
-
-
-def advance(connection: Connection, version: Version, details: dict[str, Any]) -> bool:
-    """Bring an object to this version; False when it is already there or further."""
-    values = {
-        "source": version.source,
-        "scope": version.scope,
-        "kind": version.kind,
-        "object_id": storable(version.object_id)[:500],
-        "rank": version.rank,
-        "at": version.at,
-        "tie": storable(version.tie)[:255],
-        "state": storable(version.state)[:100],
-        "details": Jsonb(_clean(details)),
-    }
-    return connection.execute(ADVANCE, values).fetchone() is not None
-
-
 def values_of(event: Event, queue: Topic) -> dict[str, Any]:
     """The columns of an event's row."""
     return {
@@ -269,16 +268,14 @@ def values_of(event: Event, queue: Topic) -> dict[str, Any]:
     }
 
 
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows as the columns that `unnest` puts together again."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
 def storable(text: str) -> str:
     """The text without what PostgreSQL's text cannot hold."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-
-
-def _clean(details: dict[str, Any]) -> dict[str, Any]:
-    """Details whose texts jsonb can hold."""
-    return {
-        key: storable(value) if isinstance(value, str) else value for key, value in details.items()
-    }
 
 
 def is_json(event: Event) -> bool:
