@@ -159,7 +159,7 @@ class QueueSettings(Settings):
     batch_low_queue_url: str | None = Field(None, description="tickets of batches that can wait")
     batch_low_dead_letter_queue_url: str | None = Field(None, description="their dead")
     notifications_queue_url: str | None = Field(None, description="news for accounts' servers")
-    notifications_dead_letter_queue_url: str | None = Field(None, description="news that never got there")
+    notifications_dead_letter_queue_url: str | None = Field(None, description="their dead")
 
 
 class StorageSettings(Settings):
