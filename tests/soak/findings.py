@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.soak.events import DEBOUNCE
 from tests.soak.ledger import FINAL, Books, Difference, Effect, Name
 from tests.soak.letters import Subject
+from tests.soak.repositories import DEBOUNCE
 
 type Owner = psycopg.Connection[Any]
 

@@ -12,9 +12,9 @@ import psycopg
 from local.database import ensure_database
 from local.postgres import PostgresError, Server
 from local.settings import STACK_NAME, STAGE
-from tests.soak.events import TENANTS
 from tests.soak.faults import MODES, Mode
 from tests.soak.letters import Place, account, endpoint
+from tests.soak.parcels import TENANTS
 from tests.soak.signing import Signer
 from tests.stacks import Stack, eventually
 

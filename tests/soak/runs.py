@@ -30,7 +30,7 @@ class Result:
     """What a run came to. `facts` are measured; without `complaints` it passed."""
 
     title: str
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
     def expect(self, holds: object, complaint: str) -> None:
@@ -39,7 +39,7 @@ class Result:
 
     def add(self, found: Iterable[Difference]) -> None:
         for what, about in found:
-            self.facts[what] = int(str(self.facts.get(what, 0))) + 1
+            self.facts[what] = self.facts.get(what, 0) + 1
             self.complaints.append(f"{what}: {about}")
 
     def add_tally(self, tally: Tally) -> None:
@@ -71,19 +71,20 @@ class Soak:
         """Send with workers and now and then a handler killed, the database stopped and started."""
         result = Result(f"crashes, {deliveries} deliveries, seed {seed}")
         chance = Random(seed)
-        senders, _ = self._senders(f"c{seed:x}", deliveries, chance)
-        api = self.ground.stack.facts["aws_endpoint_url"]
-        workers = Killer(api, "webhook-worker", kill_every, Random(f"{seed}/workers"))
-        handlers = Killer(api, "webhook-handler", kill_every * 5, Random(f"{seed}/handlers"))
+        senders = self._senders(f"c{seed:x}", deliveries, chance)
+        aws = self.ground.stack.facts["aws_endpoint_url"]
+        workers = Killer(aws, "webhook-worker", kill_every, Random(f"{seed}/workers"))
+        handlers = Killer(aws, "webhook-handler", kill_every * 5, Random(f"{seed}/handlers"))
         started = time.monotonic()
         outages = 0
         with workers.killing():
-            with handlers.killing(), _sending(senders):
+            with handlers.killing(), senders.sending():
                 outages = self._disturb(senders, outage_every)
             result.facts["sending took"] = _seconds(time.monotonic() - started)
             self._tell_until(lambda: not self.ground.waiting(hidden=False), senders)
         result.facts |= {
-            "workers killed": f"{workers.killed}, {workers.at_work} of them at work",
+            "workers killed": workers.killed,
+            "of them at work": workers.at_work,
             "handlers killed": handlers.killed,
             "database stopped": outages,
         }
@@ -94,12 +95,12 @@ class Soak:
 
     def _senders(
         self, run: str, deliveries: int, chance: Random, rate: float | None = None
-    ) -> tuple[Senders, int]:
+    ) -> Senders:
         places = events.histories(chance, deliveries // 2)
         self.ground.prepare(run, places)
         sent = events.deliveries(chance, places, deliveries)
         url = self.ground.stack.facts["api_url"]
-        return Senders(url, run, sent, self.ledger, rate=rate), len(places)
+        return Senders(url, run, sent, self.ledger, rate=rate)
 
     def _disturb(self, senders: Senders, outage_every: float) -> int:
         """Stop the database in each way in turn, until all is sent."""
@@ -148,9 +149,9 @@ class Soak:
         applied within so many seconds of that."""
         result = Result(f"database away for {seconds:.0f} s, {rate:.0f} deliveries/s, seed {seed}")
         run, chance = f"o{seed:x}", Random(seed)
-        senders, _ = self._senders(run, int(rate * (lead + seconds + lead)), chance, rate)
+        senders = self._senders(run, int(rate * (lead + seconds + lead)), chance, rate)
         known = self.ledger.names
-        with _sending(senders):
+        with senders.sending():
             self._tell_for(lead, senders)
             with self.ground.without_database("immediate"):
                 self._tell_for(seconds, senders)
@@ -222,17 +223,3 @@ def _one(owner: Any, statement: str, *values: Any) -> int:
 
 def _seconds(value: float) -> str:
     return f"{value:.1f} s"
-
-
-class _sending:  # noqa: N801 reads as a context
-    """Senders that stop with the block, also on failure."""
-
-    def __init__(self, senders: Senders) -> None:
-        self._senders = senders
-
-    def __enter__(self) -> Senders:
-        self._senders.start()
-        return self._senders
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._senders.stop()

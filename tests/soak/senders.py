@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -66,21 +67,22 @@ class Senders:
             for number in range(count)
         ]
 
-    def start(self) -> None:
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send as long as the block lasts; what is not accepted then is given up."""
         self._next = time.monotonic()
         for thread in self._threads:
             thread.start()
+        try:
+            yield
+        finally:
+            self._ending.set()
+            for thread in self._threads:
+                thread.join()
 
     @property
     def busy(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)
-
-    def stop(self) -> None:
-        """Give up what is not accepted yet."""
-        self._ending.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
 
     def _work(self, chance: Random) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=PATIENCE)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from local.settings import WEBHOOK_SECRETS
-from tests.soak.events import TENANTS
 from tests.soak.letters import Letter, endpoint
+from tests.soak.parcels import TENANTS
 
 FORGED: Final = "nobody's secret"
 
