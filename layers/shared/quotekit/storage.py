@@ -1,5 +1,6 @@
 """Objects in S3: stored private, handed out by links that expire."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from quotekit import aws
@@ -36,16 +37,55 @@ def get(bucket: str, key: str) -> bytes:
     return content
 
 
-def exists(bucket: str, key: str) -> bool:
+class ChangedError(Exception):
+    """The object is not the one it was."""
+
+
+def part(bucket: str, key: str, start: int, size: int, *, etag: str) -> bytes:
+    """So many bytes of an object from an offset on; none behind its end.
+
+    Raises FileNotFoundError, or ChangedError when the object has another ETag now."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    asked = {"Bucket": bucket, "Key": key, "IfMatch": etag}
+    try:
+        answer = aws.client("s3").get_object(**asked, Range=f"bytes={start}-{start + size - 1}")
+        content: bytes = answer["Body"].read()
+    except ClientError as error:
+        match error.response["Error"]["Code"]:
+            case "InvalidRange" | "416":
+                return b""
+            case "NoSuchKey" | "404":
+                raise FileNotFoundError(key) from error
+            case "PreconditionFailed" | "412":
+                raise ChangedError(key) from error
+        raise
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is known of an object without reading it."""
+
+    bytes: int
+    etag: str
+
+
+def look(bucket: str, key: str) -> Stored | None:
+    """What S3 knows of an object, when there is one."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     try:
-        aws.client("s3").head_object(Bucket=bucket, Key=key)
+        answer = aws.client("s3").head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-            return False
+            return None
         raise
-    return True
+    return Stored(answer["ContentLength"], answer["ETag"])
+
+
+def exists(bucket: str, key: str) -> bool:
+    return look(bucket, key) is not None
 
 
 def link(bucket: str, key: str, *, seconds: int, filename: str) -> str:
