@@ -42,6 +42,28 @@ def record(
     connection.defer(RECORD, values)
 
 
+RECORD_ALL: Final = """
+insert into app.audit_events (id, action, object_id, details)
+select event.id, %(action)s, event.object_id, event.details
+from unnest(%(ids)s::uuid[], %(objects)s::uuid[], %(details)s::jsonb[])
+    as event (id, object_id, details)
+"""
+
+
+def record_all(
+    connection: Connection, action: str, happened: Mapping[UUID, Mapping[str, Any]]
+) -> None:
+    """Write one event for each object, with its details, in one statement."""
+    values = {
+        "ids": [new_id() for _ in happened],
+        "action": action,
+        "objects": list(happened),
+        "details": [Jsonb(details) for details in happened.values()],
+    }
+    if happened:
+        connection.defer(RECORD_ALL, values)
+
+
 RECORD_FOR: Final = """
 insert into app.audit_events (id, account_id, actor_id, action, object_id, details)
 values (%(id)s, %(account_id)s, null, %(action)s, %(object_id)s, %(details)s)

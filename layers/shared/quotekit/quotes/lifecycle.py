@@ -1,5 +1,6 @@
 """The steps of a quote's life in PostgreSQL, which refuses every step that is not one."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
@@ -46,15 +47,15 @@ update app.quotes
 set status = %(status)s, version = version + 1, decision_note = coalesce(%(note)s, decision_note),
     decided_at = case when %(status)s in ('accepted', 'declined') then now() else decided_at end,
     converted_at = case when %(status)s = 'converted' then now() else converted_at end
-where account_id = (select auth.account_id()) and id = %(id)s
+where account_id = (select auth.account_id()) and id = any(%(ids)s)
 """
 
 
 def change_status(
-    connection: Connection, quote_id: UUID, status: Status, note: str | None = None
+    connection: Connection, quote_ids: Sequence[UUID], status: Status, note: str | None = None
 ) -> None:
-    """Move a locked quote on. Raises ConflictError where the database does not allow the step."""
-    values = {"id": quote_id, "status": status, "note": note}
+    """Move locked quotes on. Raises ConflictError where the database does not allow the step."""
+    values = {"ids": quote_ids, "status": status, "note": note}
     try:
         connection.execute(CHANGE_STATUS, values)
     except psycopg.DatabaseError as error:

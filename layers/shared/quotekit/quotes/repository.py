@@ -219,6 +219,9 @@ GET: Final[LiteralString] = (
     SELECT + "where quote.account_id = (select auth.account_id()) and quote.id = %(id)s"
 )
 GET_FOR_UPDATE: Final[LiteralString] = GET + " for update of quote"
+GET_ALL: Final[LiteralString] = (
+    SELECT + "where quote.account_id = (select auth.account_id()) and quote.id = any(%(ids)s)"
+)
 # For the house's own workers, which act for no account and are told which.
 GET_VERSION: Final[LiteralString] = (
     SELECT + "where quote.account_id = %(account_id)s and said.id = %(version_id)s"
@@ -237,6 +240,13 @@ class Found:
 def get(connection: Connection, quote_id: UUID, *, lock: bool = False) -> Found:
     """One quote of the caller's. Raises NotFoundError, also for another account's."""
     return _one(connection, GET_FOR_UPDATE if lock else GET, {"id": quote_id})
+
+
+def get_all(connection: Connection, quote_ids: Sequence[UUID]) -> dict[UUID, Found]:
+    """Those of the quotes that are the caller's, by id."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(GET_ALL, {"ids": quote_ids}).fetchall()
+    return {row["id"]: Found(assemble(row), row["account_id"], row["version_id"]) for row in rows}
 
 
 def get_version(connection: Connection, account_id: UUID, version_id: UUID) -> Found:

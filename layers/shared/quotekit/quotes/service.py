@@ -243,7 +243,7 @@ def duplicate_quote(connection: Connection, quote_id: UUID, template_name: str |
 def decide(connection: Connection, quote_id: UUID, status: Status, note: str | None) -> Quote:
     """Record the client's answer, or that an accepted quote became a job."""
     repository.get(connection, quote_id, lock=True)
-    lifecycle.change_status(connection, quote_id, status, note)
+    lifecycle.change_status(connection, [quote_id], status, note)
     audit.record(connection, f"quote.{status}", quote_id, {"note": note} if note else {})
     return repository.get(connection, quote_id).quote
 
