@@ -1,6 +1,7 @@
 """GET /v1/subscription and POST /v1/billing/…: what is known, what is asked of Stripe, and how it
 fails."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functions.subscription_status.app import lambda_handler
 from functions.webhook_worker.app import lambda_handler as worker
 from quotekit import database as databases
 from quotekit import secrets, settings
-from quotekit.resilience import breakers
+from quotekit.resilience import breakers, leases
 from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
@@ -679,6 +680,137 @@ def test_while_stripe_keeps_failing_it_is_left_alone(billing: Billing) -> None:
     assert statuses == {503}
     assert (last.status, len(billing.stripe.requests)) == (503, asked)
     assert int(last.headers["Retry-After"]) > 30
+
+
+BRIEF: Final = Plan(
+    429,
+    {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "slow down"}},
+    {"Retry-After": "1"},
+)
+
+
+def test_a_short_retry_after_is_waited_for_and_the_call_made_again(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    billing.stripe.plans = [BRIEF]
+    asked: list[float] = []
+    billing.stripe.gate = lambda _: asked.append(time.monotonic())
+
+    answer = billing.post("cancel")
+
+    assert answer.status == 200, answer.text
+    assert 1 <= asked[1] - asked[0] < 3
+
+
+def test_a_retry_after_beyond_the_deadline_is_told_and_not_waited_for(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    billing.stripe.plans = [BUSY]
+    started = time.monotonic()
+
+    answer = billing.post("cancel")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "33")
+    assert time.monotonic() - started < 5
+    assert len(billing.stripe.requests) == 1
+
+
+def breaker(billing: Billing) -> Any:
+    (row,) = rows(billing.database, "select phase, since, good from ops.breakers")
+    return row
+
+
+def later(billing: Billing, seconds: int) -> None:
+    """So many seconds pass, for a process that has just begun."""
+    with psycopg.connect(billing.database.owner_url) as connection:
+        moved = "update ops.breakers set since = since - make_interval(secs => %s)"
+        connection.execute(moved, [seconds])
+    breakers.forget()
+
+
+def open_breaker(billing: Billing) -> None:
+    billing.stripe.plans = [Plan(500)] * 100
+    assert {billing.post("cancel").status for _ in range(5)} == {503}
+    billing.stripe.plans = []
+    assert breaker(billing)["phase"] == "open"
+
+
+def test_an_open_breaker_answers_at_once_with_the_standard_body(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    open_breaker(billing)
+    asked = len(billing.stripe.requests)
+
+    answer = billing.post("cancel")
+
+    assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.json.keys() == {"code", "message", "details", "request_id"}
+    assert 30 < int(answer.headers["Retry-After"]) <= 60
+    assert len(billing.stripe.requests) == asked
+    assert billing.get()["plan"]["key"] == "premium"  # what needs no Stripe goes on
+
+
+def test_after_a_minute_probes_try_stripe_and_close_the_breaker(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    open_breaker(billing)
+    later(billing, 61)
+
+    first = billing.post("cancel")  # two calls, each a probe
+    between = breaker(billing)
+    second = billing.post("cancel")
+
+    assert (first.status, second.status) == (200, 200)
+    assert (between["phase"], between["good"]) == ("half_open", 2)
+    assert breaker(billing)["phase"] == "closed"
+    moves = "select from_phase, to_phase, reason from ops.breaker_transitions order by occurred_at"
+    assert [tuple(row.values()) for row in rows(billing.database, moves)] == [
+        ("closed", "open", "calls"),
+        ("open", "half_open", "time"),
+        ("half_open", "closed", "probe"),
+    ]
+
+
+def test_a_probe_that_fails_opens_it_for_another_minute(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    open_breaker(billing)
+    later(billing, 61)
+    billing.stripe.plans = [Plan(500)] * 4
+    asked = len(billing.stripe.requests)
+
+    answer = billing.post("cancel")
+
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 30
+    assert len(billing.stripe.requests) == asked + 1
+    assert breaker(billing)["phase"] == "open"
+
+
+def leases_held(billing: Billing) -> int:
+    return len(rows(billing.database, "select 1 from ops.leases"))
+
+
+def test_a_call_of_stripe_holds_a_lease_meanwhile(billing: Billing) -> None:
+    billing.subscribe(billing.sell())
+    held: list[int] = []
+    billing.stripe.gate = lambda _: held.append(leases_held(billing))
+
+    answer = billing.post("cancel")
+
+    assert (answer.status, held, leases_held(billing)) == (200, [1, 1], 0)
+
+
+def test_when_as_many_as_may_ask_stripe_do_so_the_next_is_told_to_come_back(
+    billing: Billing,
+) -> None:
+    billing.subscribe(billing.sell())
+    with psycopg.connect(billing.database.owner_url) as connection:
+        connection.execute("update ops.tiers set maximum = 1, burst = 1 where key = 'free'")
+
+    with leases.held("dependency:stripe", seconds=60):
+        refused = billing.post("cancel")
+        asked = len(billing.stripe.requests)
+    after = billing.post("cancel")
+
+    assert (refused.status, refused.json["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert (refused.headers["Retry-After"], asked) == ("5", 0)
+    assert after.status == 200
 
 
 def test_what_stripe_refuses_is_a_conflict_without_its_words(billing: Billing) -> None:

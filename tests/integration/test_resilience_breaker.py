@@ -436,5 +436,5 @@ def test_a_transition_is_one_metric_by_dependency(
     assert len(told) == len(opened) == 1
     metrics = told[0]["_aws"]["CloudWatchMetrics"][0]
     assert (metrics["Namespace"], told[0]["dependency"]) == ("QuoteKit", "stripe")
-    assert metrics["Dimensions"] == [["dependency"], ["service"]]
+    assert metrics["Dimensions"] == [["dependency"], ["service"], []]
     assert metrics["Metrics"] == [{"Name": "BreakerTransitions", "Unit": "Count"}]

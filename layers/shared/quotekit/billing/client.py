@@ -4,7 +4,8 @@ The library is imported at the first call: it takes a third of a second.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,9 +16,13 @@ from uuid import uuid4
 from quotekit import secrets
 from quotekit.billing import objects
 from quotekit.billing.objects import Json
-from quotekit.billing.refusals import MisconfiguredError, translated
+from quotekit.billing.refusals import (
+    MisconfiguredError,
+    StripeUnavailableError,
+    translated,
+)
 from quotekit.errors import ServiceUnavailableError
-from quotekit.resilience import breakers
+from quotekit.resilience import breakers, leases
 from quotekit.resilience.retry import Policy, attempts
 from quotekit.settings import StripeSettings, stripe_settings
 from quotekit.webhooks.model import PermanentError
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 ONCE_MORE: Final = Policy(attempts=2, first=0.5)
 SHORTEST: Final = 0.1  # seconds a call is given when the time is over: it fails at once
 NONSENSE: Final = (AttributeError, KeyError, TypeError, ValueError)
+LEASE_MARGIN: Final = 10.0  # seconds a lease outlasts the time there is to ask
 MOST: Final = 100  # of a list's objects in one answer
 
 
@@ -58,6 +64,20 @@ class Stripe:
         if self._api is None:
             self._api = _connected(self.settings, self.key, self.until)
         return self._api
+
+    @contextmanager
+    def leased(self) -> Iterator[None]:
+        """Ask as one of so many at once, of all processes. Raises StripeUnavailableError: that
+        others ask as well is no fault of the caller's."""
+        seconds = max(0.0, self.until - time.monotonic()) + LEASE_MARGIN
+        try:
+            lease = leases.take("dependency:stripe", seconds=seconds)
+        except leases.AtCapacityError as error:
+            raise StripeUnavailableError(error.retry_after) from error
+        try:
+            yield
+        finally:
+            leases.give_back(lease)
 
     def get(self, path: str, **params: object) -> Answer:
         return self._ask("get", path, params, None)

@@ -83,9 +83,12 @@ class Told:
 
 
 def place[T](order: Order, put: Callable[[], T]) -> T:
-    """Ask. What Stripe answers so that nobody can read it is as good as no answer."""
+    """Ask. What Stripe answers so that nobody can read it is as good as no answer.
+
+    Raises StripeUnavailableError when as many as may ask at once do so already."""
     try:
-        return put()
+        with order.stripe.leased():
+            return put()
     except PermanentError as error:
         error.add_note(f"account {order.payer.account_id}")
         raise StripeUnavailableError from error

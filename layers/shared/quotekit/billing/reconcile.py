@@ -32,7 +32,9 @@ ONCE_MORE: Final = 2
 
 def read_stripe(seconds: float, *, dry_run: bool | None) -> Report:
     """Reconcile for so long."""
-    return reconcile(client.stripe(seconds), dry_run=dry_run)
+    stripe = client.stripe(seconds)
+    with stripe.leased():
+        return reconcile(stripe, dry_run=dry_run)
 
 
 def reconcile(stripe: Stripe, *, dry_run: bool | None) -> Report:

@@ -1,8 +1,8 @@
 """What breakers and leases tell CloudWatch and the log.
 
-`BreakerTransitions`, `BreakerOpened` and `BreakerRefusals` by `dependency` and again by `service`;
-`LeaseRefusals` by `resource` (its kind: what stands before the colon) and again by `service`. Each
-is a line of its own, at once: Powertools' line of the invocation has other dimensions.
+`BreakerTransitions`, `BreakerOpened` and `BreakerRefusals` by `dependency`, by `service` and as a
+whole; `LeaseRefusals` by `resource` (its kind: what stands before the colon) in its place. Each is
+a line of its own, at once: Powertools' line of the invocation has other dimensions.
 """
 
 import json
@@ -29,7 +29,7 @@ def moved(dependency: str, before: Phase, after: Phase, *, shared: bool) -> None
 
 def count(name: str, **dimension: str) -> None:
     """One of `name`, in CloudWatch's embedded metric format."""
-    dimensions = [[key] for key in (*dimension, "service")]
+    dimensions = [*([key] for key in (*dimension, "service")), []]
     metric = {
         "Namespace": NAMESPACE,
         "Dimensions": dimensions,

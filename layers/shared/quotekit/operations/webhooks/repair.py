@@ -12,7 +12,8 @@ from quotekit.database import Connection
 from quotekit.errors import NotFoundError
 from quotekit.operations.webhooks.requests import BreakerDecision, RedriveStart
 from quotekit.outbox import Promise
-from quotekit.resilience import breakers, repository
+from quotekit.resilience import breakers, leases, repository
+from quotekit.resilience.leases import Use
 from quotekit.resilience.repository import Known
 from quotekit.webhooks import publishing, routing, rules, service
 from quotekit.webhooks.rules import StoredRule, Version
@@ -112,13 +113,16 @@ def publish(by: Principal) -> Published:
 
 @dataclass(frozen=True, slots=True)
 class Breakers:
+    """Each breaker, and how much is going on at once beside how much may."""
+
     data: Sequence[Known]
+    leases: Sequence[Use]
     observed_at: datetime
-    source: str = "ops.breakers, ops.breaker_transitions"
+    source: str = "ops.breakers, ops.breaker_transitions, ops.leases"
 
 
 def show_breakers(connection: Connection, _: Body, now: datetime) -> Breakers:
-    return Breakers(repository.known(connection), now)
+    return Breakers(repository.known(connection), leases.in_use(connection), now)
 
 
 def decide(connection: Connection, dependency: str, body: BreakerDecision) -> Known:
