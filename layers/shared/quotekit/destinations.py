@@ -104,15 +104,21 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes, *, timeout: f
     addresses = look_up(to, timeout)
     try:
         with connected(to, addresses, ends) as plain, cut_off(plain, ends):
-            return exchange(to, plain, headers, body)
-    except http.client.HTTPException as error:
-        raise UnreachableError(f"no HTTP answer: {type(error).__name__}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise UnreachableError(f"TLS: {error.verify_message}") from None
-    except OSError as error:
-        late = time.monotonic() >= ends
-        reason = f"no answer in {timeout:g} s" if late else f"no answer: {type(error).__name__}"
-        raise UnreachableError(reason) from None
+            reply = exchange(to, plain, headers, body)
+        if time.monotonic() >= ends:
+            raise TimeoutError  # a cut answer may look like a short one
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() >= ends:
+            raise UnreachableError(f"no answer in {timeout:g} s") from None
+        raise UnreachableError(explained(error)) from None
+    return reply
+
+
+def explained(error: Exception) -> str:
+    """What to tell about a failure: its kind, and nothing that the other side said."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    return f"no answer: {type(error).__name__}"
 
 
 def look_up(to: Destination, timeout: float) -> Sequence[str]:
