@@ -51,6 +51,7 @@ create table app.batch_jobs (
     failures              integer not null default 0 check (failures >= 0),
     rate_allowance        numeric(14, 4) not null default 0 check (rate_allowance >= 0),
     rate_at               timestamptz,
+    awaited_until         timestamptz,
     result_key            text check (length(result_key) <= 500),
     result_bytes          bigint check (result_bytes >= 0),
     result_type           text check (length(result_type) <= 100),
@@ -80,6 +81,7 @@ comment on column app.batch_jobs.request_digest is 'Tells whether a dedupe_key c
 comment on column app.batch_jobs.upload_etag is 'Of the object as it was when the job was made; no other content is read.';
 comment on column app.batch_jobs.lease is 'Who prepares or finishes it. A higher lease refuses what a lower one still wants to commit.';
 comment on column app.batch_jobs.retries is 'How often its failed items were given another try.';
+comment on column app.batch_jobs.awaited_until is 'Until then a delayed ticket is on its way: its chunks rest, or its rate limit is used up.';
 comment on column app.batch_jobs.announced_at is 'When progress was last promised to notify_url.';
 create index batch_jobs_list on app.batch_jobs (account_id, created_at desc, id desc);
 create index batch_jobs_runnable on app.batch_jobs (priority, created_at) where status in ('pending', 'running');
@@ -187,7 +189,7 @@ comment on function app.batch_allowance_v1 is 'Items a job may do now; a second'
 create function app.claim_batch_v1(wanted text, seconds numeric, finishing_seconds numeric)
 returns table (kind text, id uuid, account_id uuid, created_by uuid, operation text, parameters jsonb, priority text,
     status text, dry_run boolean, is_limited boolean, stops boolean, notifies boolean, lease bigint, took_over boolean,
-    failures integer, number integer, items text, results jsonb)
+    failures integer, number integer, items jsonb, results jsonb)
 language plpgsql set search_path = ''
 as $$
 #variable_conflict use_column
@@ -232,7 +234,8 @@ begin
             returning case mine.status when 'finishing' then 'finish' else 'prepare' end, mine.id, mine.account_id,
                 mine.created_by, mine.operation, mine.parameters, mine.priority, mine.status, mine.dry_run,
                 mine.rate_limit_per_second is not null, mine.stop_on_error_percent is not null,
-                mine.notify_url is not null, mine.lease, job.lease is not null, mine.failures, 0, '[]', '[]'::jsonb;
+                mine.notify_url is not null, mine.lease, job.lease is not null, mine.failures, 0,
+                '[]'::jsonb, '[]'::jsonb;
             exit when found;
         else
             select free.* into chunk from app.batch_chunks as free
@@ -250,7 +253,7 @@ begin
             returning 'chunk', job.id, job.account_id, job.created_by, job.operation, job.parameters, job.priority,
                 job.status, job.dry_run, job.rate_limit_per_second is not null, job.stop_on_error_percent is not null,
                 job.notify_url is not null, mine.lease, chunk.lease is not null, mine.failures, mine.number,
-                mine.items::text, mine.results;
+                mine.items, mine.results;
             exit;
         end if;
     end loop;
@@ -265,6 +268,7 @@ as $$
     with free as (
         select number from app.batch_chunks
         where job_id = job and state <> 'done' and (lease is null or leased_until < clock_timestamp())
+          and exists (select from app.batch_jobs where id = job and status in ('cancelling', 'stopping'))
         order by number limit most for no key update skip locked
     ), skipped as (
         update app.batch_chunks as chunk

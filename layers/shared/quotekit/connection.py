@@ -150,6 +150,10 @@ class Connection(psycopg.Connection[TupleRow]):
         self._deferred = True
         counters.queries += 1
 
+    def withdraw(self) -> None:
+        """Forget what was deferred and not sent, before a savepoint is gone back to."""
+        self.riders = ()
+
     def begin(self) -> None:
         """Open the transaction on a trip of its own, for what cannot carry it."""
         if not self.riders or self._actor is None:

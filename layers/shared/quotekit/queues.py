@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_IN_A_BATCH: Final = 10
 LARGEST_MESSAGE: Final = 262_144  # bytes; every region's queues take that much, batches in all too
 CLAIM: Final = "quotekit_claim_check"
+LONGEST_DELAY: Final = 900  # seconds
 LONGEST_INVISIBILITY: Final = 43_200
 
 
@@ -40,6 +41,13 @@ def send(queue_url: str, messages: Mapping[str, Mapping[str, Any]]) -> Iterator[
             yield from _send_batch(queue_url, {name: bodies[name] for name in names})
         except (BotoCoreError, ClientError) as error:
             logger.warning("queue refused a batch", queue=queue_url, error=type(error).__name__)
+
+
+def send_later(queue_url: str, message: Mapping[str, Any], seconds: int) -> None:
+    """Send one message that nobody sees before so many seconds, 900 at most, have passed."""
+    aws.client("sqs").send_message(
+        QueueUrl=queue_url, MessageBody=encode(message), DelaySeconds=min(seconds, LONGEST_DELAY)
+    )
 
 
 def _send_batch(queue_url: str, bodies: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,157 @@
+"""A worker's turn: as long as there is time, the next chunk of whichever job is due."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from quotekit import database, outbox
+from quotekit.batches import claims, effects, preparing, settling, slices
+from quotekit.batches.claims import Claim, LeaseLostError, NotRunnableError
+from quotekit.batches.model import Outcome, Priority, Work
+from quotekit.batches.operations import OPERATIONS
+from quotekit.batches.slices import Chunk, Counts
+from quotekit.database import SERVICE
+from quotekit.errors import DatabaseUnavailableError
+from quotekit.performance import logger
+from quotekit.settings import batch_settings
+
+LEAST_TIME: Final = 8.0  # seconds a slice may need at worst, its commit and the next ticket
+GIVEN_UP: Final = "It was tried {} times in vain."
+DEADLY: Final = Outcome("error", "Every worker that tried it died.")
+
+type Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to follow a worker's turn: another ticket, after so many seconds."""
+
+    counts: Counts
+    ticket_after: int | None
+
+
+def serve(priority: Priority, job_id: UUID, remaining: Clock) -> Turn:
+    """Work at whatever jobs of this priority are due; `remaining` tells this worker's seconds."""
+    counts = Counts()
+    while remaining() > LEAST_TIME:
+        claim = claims.claim(priority, seconds=remaining())
+        if claim is None:
+            settling.settle(job_id)
+            return Turn(counts, claims.awaited(job_id))
+        work(claim, counts, remaining)
+    return Turn(counts, 0)
+
+
+def work(claim: Claim, counts: Counts, remaining: Clock) -> None:
+    counts.leases_lost += claim.took_over
+    try:
+        if claim.kind == "chunk":
+            do_chunk(claim, counts, remaining)
+        elif claim.failures >= batch_settings().attempts:
+            settling.fail(claim, GIVEN_UP.format(claim.failures))
+        elif claim.kind == "prepare":
+            prepare(claim, remaining)
+        else:
+            finish(claim)
+    except LeaseLostError:
+        counts.refused += 1
+        logger.warning("lease lost", job_id=str(claim.id), chunk=claim.number)
+    except Exception as error:
+        failed(claim, error)
+        if isinstance(error, DatabaseUnavailableError):
+            raise
+
+
+def do_chunk(claim: Claim, counts: Counts, remaining: Clock) -> None:
+    if claim.status == "pending":
+        start(claim)
+    chunk = Chunk.of(claim, OPERATIONS[claim.operation], counts)
+    try:
+        while (places := chunk.next()) and remaining() > LEAST_TIME:
+            places = allowed(chunk, places)
+            if not places:
+                break
+            slice_of(chunk, places)
+            settling.after_slice(claim)
+    except NotRunnableError:
+        pass
+    if chunk.pending:
+        claims.hand_back(claim)
+    counts.milliseconds.append(chunk.milliseconds)
+    settling.settle(claim.id)
+
+
+def start(claim: Claim) -> None:
+    with database.transaction(SERVICE) as connection:
+        promises = settling.start(connection, claim)
+    outbox.deliver(promises)
+
+
+def allowed(chunk: Chunk, places: list[int]) -> list[int]:
+    """As many of them as the job's rate limit lets begin now."""
+    if not chunk.claim.is_limited:
+        return places
+    missing = len(places) - chunk.granted
+    if missing > 0:
+        chunk.granted += claims.allowance(chunk.claim, missing)
+    return places[: chunk.granted]
+
+
+def slice_of(chunk: Chunk, places: list[int]) -> None:
+    """Do some items; together if that goes, else one by one, so that only the culprits fail."""
+    if chunk.claim.failures >= batch_settings().attempts:
+        slices.write(chunk, places[:1], [DEADLY])
+        return
+    try:
+        slices.advance(chunk, places)
+    except (LeaseLostError, NotRunnableError):
+        raise
+    except Exception as error:
+        if effects.is_transient(error) or chunk.singly or chunk.operation.apply is None:
+            raise
+        chunk.singly = len(places)
+
+
+def prepare(claim: Claim, remaining: Clock) -> None:
+    preparing.prepare(claim, claim.lease, until=lambda: remaining() < LEAST_TIME)
+    claims.release(claim)
+    settling.announce_refused(claim)
+    settling.settle(claim.id)
+
+
+def finish(claim: Claim) -> None:
+    """Put a job's result together under a key of this worker's own."""
+    operation = OPERATIONS[claim.operation]
+    if operation.finish is None:
+        raise TypeError(f"{operation.name} has nothing to finish")
+    with database.reading(SERVICE) as connection:
+        parts = settling.parts(connection, claim.id)
+    parameters = operation.parameters.model_validate(dict(claim.parameters))
+    about = (claim.id, claim.account_id, claim.created_by, parameters, claim.dry_run)
+    result = operation.finish(
+        Work(*about, now=datetime.now(UTC)), parts, f"batches/{claim.id}/result-{claim.lease}"
+    )
+    if settling.finish(claim, result) is None:
+        raise LeaseLostError
+
+
+def failed(claim: Claim, error: Exception) -> None:
+    """Let what failed rest; after too many failures in a row, give its items up."""
+    logger.warning("batch work failed", job_id=str(claim.id), chunk=claim.number, exc_info=error)
+    if claim.kind != "chunk":
+        claims.postpone(claim)
+    elif claim.failures + 1 < batch_settings().attempts:
+        claims.hand_back(claim, type(error).__name__)
+    else:
+        give_up(claim)
+
+
+def give_up(claim: Claim) -> None:
+    chunk = Chunk.of(claim, OPERATIONS[claim.operation], Counts())
+    try:
+        slices.give_up(chunk, Outcome("error", GIVEN_UP.format(claim.failures + 1)))
+    except NotRunnableError:
+        claims.hand_back(claim)
+    settling.settle(claim.id)
