@@ -10,7 +10,7 @@ BIN := .venv/bin
 SAM := PATH="$(CURDIR)/.local/tools/python:$$PATH" .local/tools/sam/bin/sam
 STAGE ?= staging
 
-.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench openapi deploy lock
+.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench soak openapi deploy lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: ## measure against peers; the table goes to bench/RESULTS.md
 
 openapi: setup ## describe every door in docs/openapi.json
 	@PYTHONPATH=layers/shared:. $(BIN)/python -m docs.openapi
+
+soak: setup ## crash the webhooks' workers and database at length (DELIVERIES=200000, SEED=)
+	@$(BIN)/python -m tests.soak
 
 deploy: setup ## build for AWS and deploy with your own credentials: make deploy STAGE=staging
 	@$(SAM) build --cached --parallel --config-env $(STAGE)
