@@ -1,7 +1,9 @@
 """Objects in S3: stored private, handed out by links that expire."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from quotekit import aws
 from quotekit.settings import storage_settings
@@ -22,6 +24,72 @@ def assets() -> str:
 def put(bucket: str, key: str, content: bytes, content_type: str) -> None:
     """Store an object; encryption is the bucket's own default."""
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=content, ContentType=content_type)
+
+
+PIECE: Final = 8_388_608  # bytes sent at a time; S3 takes 5 MiB at least and 10,000 pieces at most
+
+
+class Writing:
+    """An object on its way to S3, a piece at a time; a file to whoever writes."""
+
+    def __init__(self, bucket: str, key: str, content_type: str) -> None:
+        self.bytes = 0
+        self._object = {"Bucket": bucket, "Key": key}
+        self._type = content_type
+        self._piece = bytearray()
+        self._upload: dict[str, str] = {}
+        self._sent: list[dict[str, Any]] = []
+
+    def write(self, content: bytes) -> int:
+        self._piece += content
+        self.bytes += len(content)
+        while len(self._piece) >= PIECE:
+            self._send(bytes(self._piece[:PIECE]))
+            del self._piece[:PIECE]
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing: what is written goes by whole pieces."""
+
+    def close(self) -> None:
+        """Let the object be there."""
+        if not self._upload:
+            content = bytes(self._piece)
+            aws.client("s3").put_object(**self._object, Body=content, ContentType=self._type)
+            return
+        if self._piece:
+            self._send(bytes(self._piece))
+        parts = {"MultipartUpload": {"Parts": self._sent}}
+        aws.client("s3").complete_multipart_upload(**self._upload, **parts)
+
+    def abandon(self) -> None:
+        """Give up; of a killed process the bucket's rules do it."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        if self._upload:
+            with suppress(BotoCoreError, ClientError):
+                aws.client("s3").abort_multipart_upload(**self._upload)
+
+    def _send(self, piece: bytes) -> None:
+        s3 = aws.client("s3")
+        if not self._upload:
+            begun = s3.create_multipart_upload(**self._object, ContentType=self._type)
+            self._upload = self._object | {"UploadId": begun["UploadId"]}
+        number = len(self._sent) + 1
+        answer = s3.upload_part(**self._upload, PartNumber=number, Body=piece)
+        self._sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+
+@contextmanager
+def writing(bucket: str, key: str, content_type: str) -> Iterator[Writing]:
+    """Store an object of any size without holding it: it is there whole at the end, or not."""
+    written = Writing(bucket, key, content_type)
+    try:
+        yield written
+        written.close()
+    except BaseException:
+        written.abandon()
+        raise
 
 
 def get(bucket: str, key: str) -> bytes:

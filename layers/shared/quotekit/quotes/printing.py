@@ -3,6 +3,7 @@ printed."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -145,6 +146,23 @@ def printed(connection: Connection, sheet: Sheet) -> Printed | None:
     """The PDF of exactly this sheet, when it was printed before."""
     with connection.cursor(row_factory=class_row(Printed)) as cursor:
         return cursor.execute(READY, identity(sheet)).fetchone()
+
+
+READY_OF_ALL: Final = """
+select id, key, sha256, bytes, pages from app.documents
+where account_id = (select auth.account_id()) and status = 'ready' and key = any(%(keys)s)
+  and version_id = any(%(version_ids)s)
+"""
+
+
+def printed_all(connection: Connection, sheets: Sequence[Sheet]) -> dict[str, Printed]:
+    """The PDFs of those of the caller's sheets that were printed before, by key."""
+    values = {
+        "keys": [sheet.key for sheet in sheets],
+        "version_ids": [sheet.found.version_id for sheet in sheets],
+    }
+    with connection.cursor(row_factory=class_row(Printed)) as cursor:
+        return {one.key: one for one in cursor.execute(READY_OF_ALL, values)}
 
 
 def identity(sheet: Sheet) -> dict[str, object]:
