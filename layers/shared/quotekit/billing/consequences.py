@@ -3,7 +3,7 @@
 Each is computed anew from the rows of the objects, so it does not matter in which order those came.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,16 +57,15 @@ where (before.plan_key, before.status) is distinct from (settled.plan_key, settl
 """
 
 
-def settle(connection: Connection, accounts: Collection[UUID]) -> list[dict[str, Any]]:
-    """Give each account the subscription that its Stripe customers have; what changed."""
+def settle(connection: Connection, accounts: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Give each account the subscription that its Stripe customers have; what changed for whom."""
     if not accounts:
-        return []
+        return {}
     values = {"accounts": sorted(accounts)}
     connection.defer(LOCK_ACCOUNTS, values)
     with connection.cursor(row_factory=dict_row) as cursor:
-        changes = cursor.execute(SETTLE, values).fetchall()
-    for change in changes:
-        account_id = change.pop("account_id")
+        changes = {row.pop("account_id"): row for row in cursor.execute(SETTLE, values)}
+    for account_id, change in changes.items():
         audit.record_for(connection, account_id, "subscription.changed", account_id, change)
     return changes
 
@@ -116,7 +115,7 @@ where held.product_ids @> array[%(product_id)s] and customer.account_id is not n
 """
 
 
-def settle_holders(connection: Connection, product_id: str) -> list[dict[str, Any]]:
+def settle_holders(connection: Connection, product_id: str) -> dict[UUID, dict[str, Any]]:
     """Settle all accounts that subscribe to a product."""
     rows = connection.execute(HOLDERS, {"product_id": product_id}).fetchall()
     return settle(connection, [account_id for (account_id,) in rows])
@@ -144,6 +143,7 @@ def choose_default(connection: Connection, customers: Sequence[str]) -> None:
     connection.defer(CHOOSE_DEFAULT, {"customers": list(customers)})
 
 
-def described(changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def described(changes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What came of it, for the record of the event."""
-    return {"changes": list(changes)} if changes else {}
+    listed = list(changes)
+    return {"changes": listed} if listed else {}

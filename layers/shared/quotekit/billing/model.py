@@ -41,6 +41,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """An event of Stripe's that names a customer."""
+
+    id: str
+    type: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     id: str
     default_payment_method: str | None

@@ -1,6 +1,6 @@
 """The rows of Stripe's objects: each moves only to a later statement about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -14,6 +14,7 @@ from quotekit.billing.model import (
     Claim,
     Customer,
     Entry,
+    News,
     PaymentMethod,
     Price,
     Product,
@@ -65,18 +66,24 @@ def lock_catalogue(connection: Connection) -> None:
     connection.defer(LOCK_CATALOGUE, {})
 
 
-# The second lock: the customer's row. What another transaction wrote of him is then visible.
+# The second lock: the customers' rows. What another transaction wrote of them is then visible.
 MEET: Final = """
-with claimed as (select id from app.accounts where id = %(account_id)s),
-before as (select account_id from app.stripe_customers where id = %(customer_id)s for update),
+with before as (
+    select id, account_id from app.stripe_customers where id = any(%(customer_id)s)
+    order by id for update
+),
 met as (
     insert into app.stripe_customers as kept (id, account_id, claimed_at, claimed_by,
         last_event_id, last_event_type, last_event_at, last_applied_at)
-    select %(customer_id)s, claimed.id, case when claimed.id is not null then %(as_of)s end,
-        case when claimed.id is not null then %(by)s end, %(event_id)s, %(event_type)s,
-        %(event_at)s::timestamptz,
-        case when %(event_id)s::text is not null then clock_timestamp() end
-    from (select count(*) from before) as locked left join claimed on true
+    select told.customer_id, claimed.id, case when claimed.id is not null then told.as_of end,
+        case when claimed.id is not null then told.claimed_by end, told.event_id, told.event_type,
+        told.event_at, case when told.event_id is not null then clock_timestamp() end
+    from (select count(*) from before) as locked
+    cross join unnest(%(customer_id)s::text[], %(account_id)s::uuid[], %(as_of)s::timestamptz[],
+        %(by)s::text[], %(event_id)s::text[], %(event_type)s::text[], %(event_at)s::timestamptz[])
+        as told (customer_id, account_id, as_of, claimed_by, event_id, event_type, event_at)
+    left join app.accounts as claimed on claimed.id = told.account_id
+    order by told.customer_id
     on conflict (id) do update set
         (account_id, claimed_at, claimed_by) = (
             select account_id, claimed_at, claimed_by
@@ -91,27 +98,38 @@ met as (
                 (excluded.last_event_id, excluded.last_event_type, excluded.last_event_at,
                     excluded.last_applied_at)) as events (id, type, moment, applied)
             order by moment desc nulls last, id collate "C" desc limit 1)
-    returning account_id
+    returning id, account_id
 )
-select before.account_id, met.account_id from met left join before on true
+select met.id, before.account_id, met.account_id from met left join before using (id)
 """
 
 
-def meet(
-    connection: Connection,
-    claim: Claim,
-    *,
-    event_id: str | None = None,
-    event_type: str | None = None,
-    event_at: datetime | None = None,
-) -> list[UUID]:
-    """Note the customer and whose he is said to be; the accounts that were or are his.
+def meet_all(
+    connection: Connection, told: Sequence[tuple[Claim, News | None]]
+) -> dict[str, list[UUID]]:
+    """Note customers, each once, and whose they are said to be; the accounts that were or are his.
 
-    Until the transaction ends nobody else writes anything of this customer."""
-    about = {"event_id": event_id, "event_type": event_type, "event_at": event_at}
+    Until the transaction ends nobody else writes anything of these customers."""
     connection.defer(SHARE_CATALOGUE, {})
-    row = connection.execute(MEET, asdict(claim) | about).fetchone() or ()
-    return sorted({account_id for account_id in row if account_id is not None})
+    rows = [
+        asdict(claim)
+        | {
+            "event_id": news and news.id,
+            "event_type": news and news.type,
+            "event_at": news and news.at,
+        }
+        for claim, news in told
+    ]
+    values = {name: [row[name] for row in rows] for name in rows[0]}
+    return {
+        customer_id: sorted({account_id for account_id in accounts if account_id is not None})
+        for customer_id, *accounts in connection.execute(MEET, values)
+    }
+
+
+def meet(connection: Connection, claim: Claim) -> list[UUID]:
+    """As `meet_all` does, for one of whom there is no event."""
+    return meet_all(connection, [(claim, None)])[claim.customer_id]
 
 
 KEEP_CUSTOMER: Final = keeping("app.stripe_customers", "default_payment_method", "deleted")
