@@ -20,6 +20,7 @@ compile layers/dependencies/requirements.txt
 compile requirements.lock --group dev
 compile local/requirements/bench.txt --group dev --group bench
 only functions/quote_pdf_generator/requirements.txt pdf
+only functions/batch_worker/requirements.txt pdf
 only functions/database_migrator/requirements.txt migrator
 only functions/subscription_status/requirements.txt billing
 only local/requirements/runtime.txt runtime
