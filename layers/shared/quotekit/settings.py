@@ -197,6 +197,7 @@ class BatchSettings(Settings):
     )
     attempts: PositiveInt = Field(5, description="failures in a row before items are given up")
     retention_days: PositiveInt = Field(90, description="days a finished batch is kept")
+    upload_limit: PositiveInt = Field(500_000_000, description="bytes an upload may have")
 
 
 class DeploymentSettings(Settings):

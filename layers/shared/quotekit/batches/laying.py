@@ -11,12 +11,13 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from quotekit import database
-from quotekit.batches import sizing
+from quotekit.batches import notices, sizing
 from quotekit.batches.model import Operation, Outcome, Priority
 from quotekit.batches.operations import OPERATIONS
 from quotekit.batches.reading import START, Place
 from quotekit.connection import Actor
 from quotekit.database import Connection
+from quotekit.outbox import Promise
 from quotekit.settings import batch_settings
 
 LARGEST_CHUNK: Final = 1_048_576  # bytes of items, after the one that passes it
@@ -222,8 +223,10 @@ returning id
 CLEAR: Final = "delete from app.batch_chunks where job_id = %(job_id)s"
 
 
-def refuse(task: Task, error: str) -> None:
-    """The job fails, and nothing of its upload stays."""
+def refuse(task: Task, error: str) -> list[Promise]:
+    """The job fails, and nothing of its upload stays; who is to be told, is promised."""
     with database.transaction(task.service) as connection:
-        if connection.execute(REFUSE, task.fence | {"error": error[:2000]}).fetchone():
-            connection.execute(CLEAR, task.fence)
+        if not connection.execute(REFUSE, task.fence | {"error": error[:2000]}).fetchone():
+            return []
+        connection.execute(CLEAR, task.fence)
+        return notices.promise(connection, task.job.id, task.job.account_id, "failed")

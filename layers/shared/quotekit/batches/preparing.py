@@ -46,7 +46,7 @@ def prepare(job: Job, lease: int, *, until: Callable[[], bool]) -> None:
     except LeaseLostError:
         return
     except (RefusedFileError, storage.ChangedError, FileNotFoundError) as error:
-        laying.refuse(task, reason(error))
+        outbox.deliver(laying.refuse(task, reason(error)))
 
 
 def reason(error: Exception) -> str:
