@@ -54,7 +54,10 @@ def watch() -> dict[str, Any]:
 
 
 def record(found: Health) -> None:
+    """Of what AWS itself does not measure; the queues' figures it has already."""
     for check in found.checks:
+        if check.name.startswith(("queue:", "dead-letters:")):
+            continue
         metrics.add_metric(f"Latency:{check.name}", MetricUnit.Milliseconds, check.latency_ms)
         metrics.add_metric(
             f"Healthy:{check.name}", MetricUnit.Count, float(check.state != "unhealthy")

@@ -16,8 +16,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from moto import mock_aws
 
-from quotekit import auth, aws, settings
+from quotekit import auth, aws, exchange, settings
+from quotekit.operations.webhooks import waiting
 from tests import documented
+from tests.vendors import aws as vendor
 
 ROOT: Final = Path(__file__).parents[2]
 ISSUER: Final = "https://issuer.test"
@@ -150,13 +152,32 @@ def aws_services(environment: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def webhook_queues(aws_services: Aws, environment: pytest.MonkeyPatch) -> dict[str, str]:
+def sqs_over_http(environment: pytest.MonkeyPatch) -> Iterator[vendor.Aws]:
+    """SQS for what asks it without boto3, which moto does not hear of."""
+    elsewhere = exchange.endpoint
+    with vendor.serve() as server:
+        environment.setenv("AWS_ACCESS_KEY_ID", vendor.KEY)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", vendor.SECRET_KEY)
+        environment.setattr(
+            exchange, "endpoint", lambda of: server.url if of == "sqs" else elsewhere(of)
+        )
+        waiting.forget()
+        yield server
+        waiting.forget()
+        exchange.forget()
+
+
+@pytest.fixture
+def webhook_queues(
+    aws_services: Aws, sqs_over_http: vendor.Aws, environment: pytest.MonkeyPatch
+) -> dict[str, str]:
     """Addresses of the three queues of webhooks and of their dead letters, by name."""
     urls = {}
     for queue in ("webhooks-critical", "webhooks", "webhooks-bulk"):
         for name in (queue, f"{queue}-dead-letter"):
             urls[name] = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
             environment.setenv(f"{name}-queue-url".upper().replace("-", "_"), urls[name])
+            sqs_over_http.queues[urls[name]] = []
     forget()
     return urls
 

@@ -1,10 +1,16 @@
 """HTTP GET /v1/health: the shallow one for anyone, the deep one for admins."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import boto3
 import psycopg
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from functions.edge_functions_health_check.app import lambda_handler
+from quotekit import aws
+from quotekit.operations import health
 from tests.conftest import Database
 from tests.functions.conftest import ACCOUNT, USER, Aws, Client, Issuer, LambdaContext, load_event
 
@@ -13,7 +19,9 @@ GRANT = "insert into app.user_roles (user_id, role, is_active, expires_at) value
 
 
 @pytest.fixture
-def door(database: Database, aws_services: Aws, issuer: Issuer) -> Client:
+def door(
+    database: Database, aws_services: Aws, webhook_queues: dict[str, str], issuer: Issuer
+) -> Client:
     return Client(lambda_handler, issuer.token(USER, ACCOUNT), ROUTE)
 
 
@@ -44,8 +52,87 @@ def test_the_deep_check_asks_every_part_and_measures_it(admin: Client) -> None:
 
     assert (answer.status, answer.json["status"]) == (200, "healthy"), answer.text
     names = [check["name"] for check in answer.json["checks"]]
-    assert len(names) == 7
+    queues = ["mail", "pdf", "webhooks-critical", "webhooks", "webhooks-bulk"]
+    assert sorted(names) == sorted(
+        [
+            *("database", "bucket:documents", "bucket:assets"),
+            *(f"queue:{name}" for name in queues),
+            *(f"dead-letters:{name}" for name in queues),
+        ]
+    )
     assert all(check["latency_ms"] > 0 for check in answer.json["checks"])
+
+
+def put_age(queue: str, seconds: float, minutes_ago: int = 2) -> None:
+    """As SQS tells CloudWatch."""
+    boto3.client("cloudwatch").put_metric_data(
+        Namespace="AWS/SQS",
+        MetricData=[
+            {
+                "MetricName": "ApproximateAgeOfOldestMessage",
+                "Dimensions": [{"Name": "QueueName", "Value": queue}],
+                "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+                "Value": seconds,
+            }
+        ],
+    )
+
+
+def checks(admin: Client) -> dict[str, Any]:
+    answer = admin("GET", "/v1/health/deep")
+    assert answer.status == 200, answer.text
+    return {check["name"]: check for check in answer.json["checks"]}
+
+
+def test_a_queues_depth_and_age_are_what_aws_says_of_it(
+    admin: Client, webhook_queues: dict[str, str]
+) -> None:
+    boto3.client("sqs").send_message(QueueUrl=webhook_queues["webhooks"], MessageBody="{}")
+    put_age("webhooks", 5, minutes_ago=4)
+    put_age("webhooks", 125)
+
+    found = checks(admin)
+
+    queue = found["queue:webhooks"]
+    assert (queue["value"], queue["age_seconds"], queue["unknown"]) == (1, 125, None)
+    assert found["queue:webhooks-bulk"]["age_seconds"] is None
+    assert found["queue:webhooks-bulk"]["unknown"] == health.NO_FIGURE
+
+
+@pytest.mark.parametrize(
+    ("queue", "age", "state"),
+    [
+        ("webhooks-critical", 2418, "healthy"),  # all retries, with the longest jitter
+        ("webhooks-critical", 2701, "degraded"),
+        ("mail", 599, "healthy"),
+        ("mail", 601, "degraded"),
+    ],
+)
+def test_a_message_older_than_its_retries_degrades_the_queue(
+    admin: Client, queue: str, age: int, state: str
+) -> None:
+    put_age("mail_queue" if queue == "mail" else queue, age)
+
+    found = checks(admin)[f"queue:{queue}"]
+
+    assert found["state"] == state
+    assert (found["reason"] is None) == (state == "healthy")
+
+
+def test_without_cloudwatch_the_age_is_null_and_says_why(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudwatch = aws.client("cloudwatch")
+
+    def away(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://monitoring.test")
+
+    monkeypatch.setattr(cloudwatch, "get_metric_statistics", away)
+
+    found = checks(admin)["queue:pdf"]
+
+    assert (found["state"], found["age_seconds"]) == ("healthy", None)
+    assert found["unknown"] == "CloudWatch: EndpointConnectionError"
 
 
 @pytest.mark.parametrize(("active", "expires"), [(False, None), (True, "2020-01-01"), (None, None)])

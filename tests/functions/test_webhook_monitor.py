@@ -182,6 +182,57 @@ def test_what_cannot_be_asked_is_422(door: Client, path: str, query: str) -> Non
     assert (answer.status, answer.json["code"]) == (422, "VALIDATION_ERROR")
 
 
+def test_what_waits_in_sqs_is_told_as_sqs_tells_it(
+    door: Client, webhook_queues: dict[str, str], sqs_over_http: Aws
+) -> None:
+    message = {"MessageBody": "{}"}
+    sqs_over_http.queues[webhook_queues["webhooks"]] = [message, message, message | {"taken": True}]
+
+    found = ask(door, "overview")["queues"]
+
+    queue = found["webhooks"]
+    assert (queue["waiting"], queue["in_flight"], queue["reason"]) == (2, 1, None)
+    assert queue["source"] == "sqs:GetQueueAttributes"
+    assert datetime.fromisoformat(queue["observed_at"]) <= datetime.now(UTC)
+    assert (found["webhooks_critical"]["waiting"], found["webhooks_bulk"]["waiting"]) == (0, 0)
+
+
+def test_viewers_at_once_ask_sqs_once(door: Client, sqs_over_http: Aws) -> None:
+    first, second = (ask(door, "overview")["queues"]["webhooks"] for _ in range(2))
+
+    assert first == second
+    assert sqs_over_http.count("GetQueueAttributes") == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("denied", "GetQueueAttributes: AccessDeniedException"),
+        ("wrong", "SQS's answer could not be read"),
+        ("drop", "AmazonSQS.GetQueueAttributes: RemoteDisconnected"),
+        ("late", "AmazonSQS.GetQueueAttributes: TimeoutError"),
+    ],
+)
+def test_what_sqs_does_not_say_is_null_with_a_reason(
+    door: Client,
+    environment: pytest.MonkeyPatch,
+    sqs_over_http: Aws,
+    trouble: str,
+    reason: str,
+) -> None:
+    environment.setenv("WEBHOOK_TIMEOUT", "0.2")
+    environment.setattr(exchange, "PAUSE", 0)
+    sqs_over_http.delay = 0.5
+    sqs_over_http.trouble("sqs", *[trouble] * 9)
+
+    answer = ask(door, "overview")
+
+    queue = answer["queues"]["webhooks"]
+    assert (queue["waiting"], queue["in_flight"], queue["reason"]) == (None, None, reason)
+    assert answer["unknown"]["queues.webhooks"] == reason
+    assert answer["summary"]["total_events"] == 0  # the rest is told all the same
+
+
 def test_the_overview_counts_what_became_of_each_event(door: Client) -> None:
     for number in range(6):
         applied(event(number))

@@ -61,6 +61,8 @@ class Aws:
         request = json.loads(body)
         if action == "SendMessage":
             return self._message(request)
+        if action == "GetQueueAttributes":
+            return self._attributes(request)
         return self._secret(action, request)
 
     def _message(self, request: dict[str, Any]) -> Reply:
@@ -71,6 +73,18 @@ class Aws:
         digest = hashlib.md5(request["MessageBody"].encode()).hexdigest()  # noqa: S324
         answer = {"MessageId": f"m-{len(queue)}", "MD5OfMessageBody": digest}
         return 200, {}, json.dumps(answer).encode()
+
+    def _attributes(self, request: dict[str, Any]) -> Reply:
+        queue = self.queues.get(request["QueueUrl"])
+        if queue is None:
+            return refusal("com.amazonaws.sqs#QueueDoesNotExist")
+        resting = sum(bool(entry.get("taken")) for entry in queue)
+        known = {
+            "ApproximateNumberOfMessages": str(len(queue) - resting),
+            "ApproximateNumberOfMessagesNotVisible": str(resting),
+        }
+        asked = {name: known[name] for name in request["AttributeNames"]}
+        return 200, {}, json.dumps({"Attributes": asked}).encode()
 
     def _secret(self, action: str, request: dict[str, Any]) -> Reply:
         name = request.get("Name") or request["SecretId"]

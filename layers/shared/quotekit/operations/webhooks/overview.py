@@ -8,8 +8,9 @@ from typing import Final, LiteralString
 from psycopg.rows import class_row
 
 from quotekit.database import Connection
-from quotekit.operations.webhooks import counts, requests
+from quotekit.operations.webhooks import counts, requests, waiting
 from quotekit.operations.webhooks.counts import Counted, Performance, Period, Target
+from quotekit.operations.webhooks.waiting import Queue
 
 SOURCE: Final = (
     "ops.webhook_days and ops.webhook_latencies up to rolled_until, ops.webhook_events and"
@@ -69,11 +70,14 @@ class Goals:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
+    """`queues` is what waits in SQS, of which only a part is recorded."""
+
     summary: Summary
     event_type_breakdown: Mapping[str, Mapping[str, Breakdown]]
     performance_summary: Sequence[Performance]
     target_achievement: Sequence[Target]
     goals: Goals
+    queues: Mapping[str, Queue]
     unknown: Mapping[str, str]
     rolled_until: datetime
     observed_at: datetime
@@ -81,6 +85,7 @@ class Overview:
 
 
 def overview(connection: Connection, asked: requests.Period, now: datetime) -> Overview:
+    queues = waiting.queues()  # before the database is asked
     period = Period.of(asked.days_back, now)
     known = state(connection)
     counted = counts.by_type(connection, period)
@@ -90,6 +95,7 @@ def overview(connection: Connection, asked: requests.Period, now: datetime) -> O
     unknown = {"performance_summary[].improvement_vs_baseline": NO_BASELINE}
     if summary.success_rate is None:
         unknown["summary.success_rate"] = NO_EVENTS
+    unknown |= {f"queues.{name}": queue.reason for name, queue in queues.items() if queue.reason}
     return Overview(
         summary=summary,
         event_type_breakdown=breakdown(counted),
@@ -102,6 +108,7 @@ def overview(connection: Connection, asked: requests.Period, now: datetime) -> O
             event_types_with_target=sum(one.target_time is not None for one in targets),
             total_event_types=len(targets),
         ),
+        queues=queues,
         unknown=unknown,
         rolled_until=known.rolled_until,
         observed_at=now,
