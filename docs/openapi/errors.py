@@ -88,7 +88,6 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
         yield HTTPStatus.CONFLICT
         yield HTTPStatus.BAD_REQUEST
         yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    if route.body:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     if route.name in LIMITED:
         yield HTTPStatus.PAYMENT_REQUIRED

@@ -12,10 +12,10 @@ import schemathesis
 
 from docs.openapi import __main__ as generator
 from docs.openapi import webhooks
-from local.routes import Route, RouteTable
+from local.routes import RouteTable
 from quotekit.webhooks import signatures
+from tests.gateway import routes
 from tests.house.conftest import ROOT
-from tests.house.rules import functions, snake
 
 DOCUMENT: Final[dict[str, Any]] = json.loads(generator.PLACE.read_text())
 OPERATIONS: Final = [
@@ -49,30 +49,20 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert [name for name, times in counted.items() if times > 1] == []
 
 
-def routes(template: Any) -> list[Route]:
-    """Those of the template, each leading to its function's name."""
-    return [
-        Route(given["Method"].upper(), given["Path"], snake(name).replace("_", "-"))
-        for name, function in functions(template).items()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "HttpApi" and (given := event["Properties"])
-    ]
-
-
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=lambda it: str(it)[:50])
 def test_api_gateway_leads_an_operation_to_the_door_that_has_it(
-    method: str, path: str, operation: Any, template: Any
+    method: str, path: str, operation: Any
 ) -> None:
-    found = RouteTable(routes(template)).select(method, re.sub(r"\{\w+\}", "x", path))
+    found = RouteTable(routes()).select(method, re.sub(r"\{\w+\}", "x", path))
 
     assert found is not None
     assert [found[0].function] == operation["tags"]
 
 
-def test_every_http_function_is_in_the_document(template: Any) -> None:
+def test_every_http_function_is_in_the_document() -> None:
     tags = {tag for _, _, operation in OPERATIONS for tag in operation["tags"]}
 
-    assert tags == {route.function for route in routes(template)}
+    assert tags == {route.function for route in routes()}
 
 
 def test_references_lead_to_something_and_no_component_is_left_over() -> None:

@@ -13,10 +13,7 @@ from typing import Any, ClassVar, Final, Self
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from psycopg import DataError
 from pydantic_core import core_schema, to_json
 
@@ -54,9 +51,9 @@ class Api(APIGatewayHttpResolver):
         self.not_found(self.on_unknown_route)
         self.exception_handler(QuoteKitError)(self.on_error)
         self.exception_handler(RequestValidationError)(self.on_invalid_request)
-        self.exception_handler(RequestUnsupportedContentType)(self.on_unsupported_type)
         self.exception_handler([DataError, UnicodeEncodeError])(self.on_unstorable)
         self.exception_handler(RecursionError)(self.on_nesting)
+        self.exception_handler(ValueError)(self.on_wrong_value)
         self.exception_handler(Exception)(self.on_unexpected)
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -83,10 +80,15 @@ class Api(APIGatewayHttpResolver):
 
     def admit(self, event: Mapping[str, Any]) -> auth.Principal | None:
         """Let in a body of allowed size that is text, from a caller with a valid token."""
-        limit = api_settings().body_limit
-        if len(event.get("body") or "") > limit * 2 or len(text_body(event).encode()) > limit:
+        limit, body = api_settings().body_limit, event.get("body") or ""
+        if len(body) > limit * 2 or len(text_body(event).encode()) > limit:
             raise PayloadTooLargeError
-        return None if event["rawPath"] in self.public else auth.authenticate(event["headers"])
+        public = event["rawPath"] in self.public
+        caller = None if public else auth.authenticate(event["headers"])
+        kind = event["headers"].get("content-type", "").partition(";")[0].strip()
+        if body and kind not in {"", content_types.APPLICATION_JSON}:
+            raise UnsupportedMediaTypeError
+        return caller
 
     def on_unknown_route(self, _: RouteNotFoundError) -> Response[str]:
         path = self.current_event.path
@@ -124,15 +126,20 @@ class Api(APIGatewayHttpResolver):
             return self.on_error(BadRequestError("The body is not valid JSON."))
         return self.on_error(InvalidInputError(details=explained(found)))
 
-    def on_unsupported_type(self, _: RequestUnsupportedContentType) -> Response[str]:
-        return self.on_error(UnsupportedMediaTypeError())
-
     def on_unstorable(self, _: Exception) -> Response[str]:
         """422 for text no database can hold: NUL, half a surrogate pair."""
         return self.on_error(InvalidInputError("A value holds what cannot be stored."))
 
     def on_nesting(self, _: RecursionError) -> Response[str]:
         return self.on_error(BadRequestError("The body is nested too deeply."))
+
+    def on_wrong_value(self, error: ValueError) -> Response[str]:
+        """400 where the body is to blame: a number in it may have more digits than Python reads."""
+        try:
+            self.current_event.json_body  # noqa: B018 read again
+        except ValueError:
+            return self.on_error(BadRequestError("The body is not valid JSON."))
+        return self.on_unexpected(error)
 
     def on_unexpected(self, error: Exception) -> Response[str]:
         """500 that tells the log everything and the caller nothing."""

@@ -1,0 +1,332 @@
+"""Every HTTP door, asked for what its document allows and for what it forbids: never a 5xx, never
+an undocumented status, and never another body than the document's.
+
+schemathesis makes the requests from docs/openapi.json. QUOTEKIT_EXAMPLES sets how many for each
+operation, and takes new ones each time where the default takes the same.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+
+from functions.dead_letter_recorder.app import lambda_handler as recorder
+from quotekit import database as databases
+from quotekit import exchange
+from quotekit.webhooks import applying, keyring, routing
+from quotekit.webhooks.model import PermanentError
+from quotekit.webhooks.repository import Delivery
+from tests import deliveries, documented
+from tests.conftest import Database
+from tests.functions.conftest import ACCOUNT, USER, Answer, Issuer, LambdaContext, sqs_event
+from tests.functions.test_quote_processor import QUOTE
+from tests.functions.test_subscription_status import amazon_services, stripe  # noqa: F401 fixtures
+from tests.gateway import Gateway
+from tests.vendors import aws as vendor
+
+HOST: Final = "http://api.test"
+MANY: Final = os.environ.get("QUOTEKIT_EXAMPLES")
+# Whoever asks is known by his token here, so schemathesis is not told of tokens.
+SCHEMA: Final = schemathesis.openapi.from_dict(documented.document() | {"security": []})
+OPERATIONS: Final = [found.ok() for found in SCHEMA.get_all_operations()]
+DOORS: Final = sorted({operation.tags[0] for operation in OPERATIONS})
+POSITIVE: Final = GenerationMode.POSITIVE
+RULES: Final = settings(
+    max_examples=int(MANY or 12),
+    deadline=None,
+    derandomize=MANY is None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+# What stands around a door; the others have the services of `aws_services`.
+SURROUNDINGS: Final = {
+    "subscription-status": "stripe",
+    "webhook-monitor": "own_aws",
+    "webhook-endpoints": "own_aws",
+    "webhook-handler": "own_aws",
+}
+
+
+@pytest.fixture
+def own_aws(environment: pytest.MonkeyPatch) -> Iterator[vendor.Aws]:
+    """SQS, S3 and Secrets Manager for the house's own client."""
+    with vendor.serve() as aws:
+        variables = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_REGION": vendor.REGION,
+            "AWS_ACCESS_KEY_ID": vendor.KEY,
+            "AWS_SECRET_ACCESS_KEY": vendor.SECRET_KEY,
+            "ROUTING_BUCKET": "documents",
+            "ROUTING_KEY": "routing/webhooks.json",
+            "WEBHOOK_SECRETS": "webhooks",
+            "WEBHOOK_REFUSALS_SAMPLED": "0",
+            "WEBHOOK_TIMEOUT": "20",
+            "SECRETS_TIMEOUT": "20",
+        }
+        for name in ("WEBHOOKS_CRITICAL", "WEBHOOKS", "WEBHOOKS_BULK"):
+            variables[f"{name}_QUEUE_URL"] = f"https://sqs.test/{name}"
+            aws.queues[f"https://sqs.test/{name}"] = []
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_SESSION_TOKEN", raising=False)
+        forget()
+        yield aws
+        forget()
+
+
+def forget() -> None:
+    exchange.forget()
+    keyring.forget()
+    routing.forget()
+
+
+@pytest.fixture
+def owner(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """The caller owns an account and is an admin of the house."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+        owner.execute(
+            "insert into app.members (account_id, user_id, role) values (%s, %s, 'owner')",
+            [ACCOUNT, USER],
+        )
+        owner.execute("insert into app.user_roles (user_id, role) values (%s, 'admin')", [USER])
+        yield owner
+
+
+class Caller:
+    """Sends requests through the gateway as one user, and looks at every answer."""
+
+    def __init__(self, token: str) -> None:
+        self.gateway = Gateway()
+        self.token = token
+        self.known: dict[str, str] = {}  # ids of what exists, by collection or by parameter
+        self._turn = itertools.count()
+
+    def ask(self, path: str, method: str, request: requests.Request) -> Answer | None:
+        """None for what HTTP cannot carry. `path` is the document's."""
+        request.headers = {"Authorization": f"Bearer {self.token}", **(request.headers or {})}
+        try:
+            answer = self.gateway.send(request.prepare())
+        except (requests.exceptions.RequestException, UnicodeError):
+            return None
+        assert answer.status < 500, answer.text
+        documented.check_operation(path, method, answer.status, answer.text)
+        return answer
+
+    def id_of(self, path: str, name: str) -> str | None:
+        return self.known.get(name) or self.known.get(path.split("/")[2])
+
+    def make(self, path: str, body: Any = None) -> str:
+        """The id of something new."""
+        answer = self.ask(path, "post", requests.Request("POST", HOST + path, json=body))
+        assert answer is not None
+        assert answer.status < 300, answer.text
+        made = answer.json
+        return str(made.get("endpoint", made)["id"])
+
+    def try_case(self, case: Case[Any]) -> None:
+        """Every second case is about things that exist."""
+        if next(self._turn) % 2:
+            for name, wild in (case.path_parameters or {}).items():
+                case.path_parameters[name] = self.id_of(case.operation.path, name) or wild
+        given = case.as_transport_kwargs(base_url=HOST)
+        given["headers"] = dict(given.pop("headers", None) or {})
+        self.ask(case.operation.path, case.method, requests.Request(**given))
+
+
+@pytest.fixture
+def caller(
+    door: str, request: pytest.FixtureRequest, owner: psycopg.Connection[Any], issuer: Issuer
+) -> Iterator[Caller]:
+    request.getfixturevalue(SURROUNDINGS.get(door, "aws_services"))
+    caller = Caller(issuer.token(USER, ACCOUNT))
+    if door in FURNISHED:
+        FURNISHED[door](caller)
+    yield caller
+    caller.gateway.loop.close()
+
+
+THINGS: Final = {
+    "clients": {"name": "Grace Hopper"},
+    "items": {"name": "Mowing", "unit": "h", "unit_cost": "48"},
+    "categories": {"name": "Lawn"},
+}
+
+
+def with_catalog(caller: Caller) -> None:
+    for kind, body in THINGS.items():
+        caller.known[kind] = caller.make(f"/v1/{kind}", body)
+
+
+def with_quote(caller: Caller) -> None:
+    caller.known["quote_id"] = caller.make("/v1/quotes", QUOTE)
+
+
+def with_endpoints(caller: Caller) -> None:
+    caller.known["endpoint_id"] = caller.make("/v1/webhook-endpoints", {"name": "billing"})
+
+
+def with_dead_letters(caller: Caller) -> None:
+    """An event that failed for good, its letter, and a redrive."""
+    dead = deliveries.pull_request("open", 1)
+    with databases.transaction(databases.SERVICE) as connection:
+        delivery = Delivery("webhooks", 1, deliveries.NOON)
+        failure = applying.fail(connection, dead, delivery, PermanentError("no"), most=1)
+    assert failure
+    event = sqs_event(dead.message)
+    event["Records"][0]["eventSourceARN"] += "quotekit-local-webhooks-dead-letter"
+    recorder(event, LambdaContext())
+    with databases.reading(databases.SERVICE) as connection:
+        row = connection.execute("select id from ops.webhook_dead_letters").fetchone()
+    assert row
+    caller.known |= {"webhook_id": str(failure.id), "letter_id": str(row[0])}
+    caller.known |= {"dependency": "stripe", "event_id": str(failure.id)}
+    caller.known["redrive_id"] = caller.make("/v1/webhook-monitor/redrive", {"all": True})
+
+
+FURNISHED: Final = {
+    "catalog-manager": with_catalog,
+    "quote-processor": with_quote,
+    "quote-pdf-generator": with_quote,
+    "webhook-endpoints": with_endpoints,
+    "webhook-monitor": with_dead_letters,
+}
+
+
+def of(door: str) -> list[Any]:
+    """Its operations; what removes something comes last."""
+    found = [operation for operation in OPERATIONS if operation.tags == [door]]
+    return sorted(found, key=lambda operation: operation.method == "delete")
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("door", DOORS)
+def test_whatever_is_asked_is_answered_as_documented(
+    door: str, mode: GenerationMode, caller: Caller, subtests: pytest.Subtests
+) -> None:
+    for operation in of(door):
+        if mode is not POSITIVE and not (any(operation.iter_parameters()) or operation.body):
+            continue  # nothing to get wrong
+
+        @RULES
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def asked(case: Case[Any]) -> None:
+            caller.try_case(case)
+
+        with subtests.test(operation.label):
+            asked()
+
+
+JSON: Final = "application/json"
+DEEP: Final = b"[" * 50_000
+BODIES: Final[tuple[tuple[str | None, bytes], ...]] = (
+    *((JSON, body) for body in (b"", b"{", b"[]", b"null", b"1", b'"text"', b"\xff\xfe", DEEP)),
+    *((JSON, body) for body in (b'{"a":' * 5_000, b'{"": null}', b'{"a": 1, "a": 2}', b"{}{}")),
+    *((JSON, body) for body in (b'{"name": "\\u0000"}', b'{"name": "\\ud800"}', b'{"x": NaN}')),
+    (JSON, b'{"limit": ' + b"9" * 5_000 + b"}"),
+    (JSON, b'{"version": 99999999999999999999999999999999999}'),
+    (JSON, b'{"name": "' + b"x" * 1_100_000 + b'"}'),
+    (None, b"{}"),
+    *((f"{JSON}; charset={charset}", b"{}") for charset in ("utf-16", "nonsense", '"')),
+    ("application/x-www-form-urlencoded", b"name=x&name=y"),
+    ("application/x-www-form-urlencoded", b"\xff=%zz"),
+    ("multipart/form-data", b"--x\r\n\r\n--x--"),
+    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n'),
+    *((kind, b"name") for kind in ("text/plain", "application/xml", "/", "", "application/json5")),
+)
+HEADERS: Final[tuple[dict[str, str], ...]] = (
+    *({"Authorization": text} for text in ("", "Bearer", "Bearer x", "Basic eDp5", "Bearer ..")),
+    *({"Idempotency-Key": key} for key in (" ", "é", "x" * 5_000, "\x7f")),
+    *({"If-Match": tag} for tag in ("", "*", 'W/"1"', '"-1"', '"1", "2"', "٣", "9" * 5_000)),
+    *({"Content-Encoding": "gzip"}, {"Origin": "null"}, {"Accept-Encoding": "gzip"}),
+    *({"Content-Length": "-1"}, {"Cookie": "=;=;"}, {"X-Forwarded-For": "\x00"}),
+)
+QUERIES: Final = (
+    *("limit=", "limit=0", "limit=1&limit=2", "limit=1e3", "limit=٣", "limit=99999999999999999999"),
+    *("cursor=", "cursor=W10", "cursor=%00", "cursor=%ff", "cursor=" + "x" * 5_000, "q=%00"),
+    *("q=" + "(" * 150, "q=%F0%9F%98%80", "sort=", "status=", "status=,", "%00=1", "a=b", "&&=&"),
+    *("from=0000-01-01", "from=9999-12-31&to=2000-01-01", "to=infinity", "since=1e400", "path=.."),
+    *("client_id=x", "days_back=-1", "days_back=NaN", "until=now", "path=a&value=%00", "value=x"),
+    *("source=%00", "source=stripe&type=%ff", "is_template=2", "favorite=maybe", "error=%25_%5C"),
+)
+IDS: Final = (
+    "x",
+    "%00",
+    "%2e%2e",
+    "%2F",
+    "0" * 32,
+    "a" * 3_000,
+    "%F0%9F%98%80",
+    "%ff",
+    "{}",
+    "null",
+)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_malformed_request_is_refused_as_documented(
+    door: str, caller: Caller, subtests: pytest.Subtests
+) -> None:
+    for operation in of(door):
+        path = operation.path
+        for name in documented.placeholders(path):
+            known = caller.id_of(operation.path, name) or str(UUID(int=7))
+            path = path.replace(f"{{{name}}}", known)
+        with subtests.test(operation.label):
+            for request in malformed(operation.method.upper(), HOST + path, operation.path):
+                caller.ask(operation.path, operation.method, request)
+
+
+def malformed(method: str, url: str, path: str) -> Iterator[requests.Request]:
+    for kind, body in BODIES if method in {"POST", "PUT", "PATCH"} else ():
+        headers = {} if kind is None else {"Content-Type": kind}
+        yield requests.Request(method, url, data=body, headers=headers)
+    for headers in HEADERS:
+        yield requests.Request(method, url, headers=headers, json={} if method != "GET" else None)
+    for query in QUERIES if method == "GET" else ():
+        yield requests.Request(method, f"{url}?{query}")
+    for name in documented.placeholders(path):
+        for wrong in IDS:
+            place = path.replace(f"{{{name}}}", wrong)
+            for other in documented.placeholders(place):
+                place = place.replace(f"{{{other}}}", str(uuid4()))
+            yield requests.Request(method, HOST + place)
+
+
+# ---- what was found and mended ----
+
+
+@pytest.mark.parametrize("door", ["catalog-manager"])
+def test_a_number_with_more_digits_than_python_reads_is_no_json(caller: Caller, door: str) -> None:
+    body = b'{"name": "Mowing", "unit": "h", "unit_cost": ' + b"9" * 5_000 + b"}"
+    request = requests.Request("POST", f"{HOST}/v1/items", data=body)
+
+    answer = caller.ask("/v1/items", "post", request)
+
+    assert answer
+    assert (answer.status, answer.json["message"]) == (400, "The body is not valid JSON.")
+
+
+@pytest.mark.parametrize("door", ["catalog-manager"])
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "application/x-www-form-urlencoded", "application/jsonlines"]
+)
+def test_only_json_is_read_whatever_the_resolver_could(
+    caller: Caller, door: str, kind: str
+) -> None:
+    headers = {"Content-Type": kind}
+    request = requests.Request("POST", f"{HOST}/v1/clients", data=b"name=x", headers=headers)
+
+    answer = caller.ask("/v1/clients", "post", request)
+
+    assert answer
+    assert (answer.status, answer.json["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
