@@ -1,4 +1,4 @@
-"""`make soak`: both runs at length, on a stack of their own that is ended in any case."""
+"""`make soak`: the runs at length, on a stack of their own that is ended in any case."""
 
 import argparse
 import os
@@ -62,7 +62,9 @@ def _run(asked: argparse.Namespace, folder: Path, say: Say) -> list[Result]:
         soak = Soak(ground, say)
         crash = soak.crash(asked.deliveries, asked.seed, outage_every=asked.outage_every)
         say(f"{crash.title}: {len(crash.complaints)} complaints")
-        return [crash, soak.outage(asked.outage, asked.seed, rate=asked.rate)]
+        outage = soak.outage(asked.outage, asked.seed, rate=asked.rate)
+        say(f"{outage.title}: {len(outage.complaints)} complaints")
+        return [crash, outage, soak.long_outage(asked.outage, asked.seed, rate=asked.rate / 5)]
 
 
 def _say(console: Console, started: float, text: str) -> None:

@@ -96,6 +96,23 @@ class Ground:
         for url in self._queue_urls(sqs, dead=False):
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
 
+    @contextmanager
+    def dead_after(self, receives: int) -> Iterator[None]:
+        """Let SQS give a message up after so few deliveries, as it does in a long outage."""
+        sqs = self.stack.aws("sqs")
+        name = "RedrivePolicy"
+        deployed = {}
+        for url in self._queue_urls(sqs, dead=False):
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+            deployed[url] = found
+            fewer = json.loads(found[name]) | {"maxReceiveCount": receives}
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={name: json.dumps(fewer)})
+        try:
+            yield
+        finally:
+            for url, found in deployed.items():
+                sqs.set_queue_attributes(QueueUrl=url, Attributes=found)
+
     def waiting(self, *, dead: bool = False, hidden: bool = True) -> int:
         """Messages in the webhooks' queues, or in their dead-letter queues."""
         sqs = self.stack.aws("sqs")
@@ -108,10 +125,10 @@ class Ground:
         return sum(int(count) for found in asked for count in found.values())
 
     def drained_after(self, seconds: float) -> float | None:
-        """Seconds until no message is left, hidden ones among them; None when some are."""
+        """Seconds until no message is left, hidden and dead ones among them; None when some are."""
         started = time.monotonic()
         with suppress(AssertionError):
-            eventually(lambda: not self.waiting(), seconds=seconds)
+            eventually(lambda: not self.waiting() and not self.waiting(dead=True), seconds=seconds)
             return time.monotonic() - started
         return None
 

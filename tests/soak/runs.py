@@ -15,6 +15,7 @@ from tests.soak.senders import Senders, Tally
 
 MODES: Final[tuple[Mode, ...]] = ("fast", "immediate", "kill")
 SHORT_OUTAGE: Final = 3.0  # seconds
+LEAD: Final = 3.0  # seconds before an outage and after it
 SLACK: Final = 60.0  # seconds the queues get beyond their visibility timeout
 POLL: Final = 0.25
 
@@ -142,17 +143,29 @@ class Soak:
             result.add(differences(expected, findings.books(owner)))
             result.add(findings.disagreements(owner))
 
+    def long_outage(self, seconds: float, seed: int, *, rate: float) -> Result:
+        """The same where SQS gives messages up before the database is back."""
+        with self.ground.dead_after(receives=2):
+            result = self.outage(seconds, seed, rate=rate, within=300, run="l")
+        result.title = f"too long for SQS: {result.title}"
+        with self.ground.owner() as owner:
+            letters = _one(owner, "select count(*) from ops.webhook_dead_letters")
+        result.facts["dead letters, sent again by themselves"] = letters
+        result.expect(letters, "no message was given up")
+        return result
+
     def outage(
-        self, seconds: float, seed: int, *, rate: float, within: float = 30.0, lead: float = 3.0
+        self, seconds: float, seed: int, *, rate: float, within: float = 30.0, run: str = "o"
     ) -> Result:
         """Take the database away under load; all that was accepted till it is back has to be
         applied within so many seconds of that."""
         result = Result(f"database away for {seconds:.0f} s, {rate:.0f} deliveries/s, seed {seed}")
-        run, chance = f"o{seed:x}", Random(seed)
-        senders = self._senders(run, int(rate * (lead + seconds + lead)), chance, rate)
+        chance = Random(seed)
+        count = int(rate * (seconds + 2 * LEAD))
+        senders = self._senders(f"{run}{seed:x}", count, chance, rate)
         known = self.ledger.names
         with senders.sending():
-            self._tell_for(lead, senders)
+            self._tell_for(LEAD, senders)
             with self.ground.without_database("immediate"):
                 self._tell_for(seconds, senders)
                 refused, lost = senders.tally.refused, senders.tally.lost.total()

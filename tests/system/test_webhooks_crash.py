@@ -12,6 +12,7 @@ import pytest
 from tests.soak.ground import Ground
 from tests.soak.runs import Result, Soak, new_seed
 
+pytestmark = pytest.mark.slow
 SEED = int(os.environ.get("SEED") or new_seed())
 # As deployed it is 360 seconds, which `make soak` waits; here a dead worker's messages come back
 # sooner, and so while others are still at work on the same objects.
