@@ -1,12 +1,14 @@
 """Every minute: promises that no queue has yet, sent; the next part of each redrive; webhooks
-counted."""
+counted; batches whose workers or tickets were lost, taken up again."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import database, outbox, performance
+from quotekit.batches import sweeping
 from quotekit.operations.webhooks import counts
 from quotekit.performance import logger, metrics
 from quotekit.webhooks import service
@@ -40,5 +42,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
             if went < MOST:
                 break
         counted_until = counts.roll_up(datetime.now(UTC))
-    logger.info("outbox swept", sent=sent, webhooks_counted_until=counted_until)
+        swept = sweeping.sweep()
+        metrics.add_metric("LeasesLost", MetricUnit.Count, swept.leases)
+    logger.info("outbox swept", sent=sent, webhooks_counted_until=counted_until, batches=swept)
     return {"sent": sent}

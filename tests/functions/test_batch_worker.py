@@ -1,15 +1,12 @@
 """Tickets in, chunks done: the worker's door."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import boto3
-import psycopg
 import pytest
 
 from functions.batch_worker.app import lambda_handler
 from tests.batching import (
-    ACCOUNT,
     WRITE_ENTRIES,
     WRITE_ENTRY,
     Desk,

@@ -101,8 +101,9 @@ def allowed(chunk: Chunk, places: list[int]) -> list[int]:
 
 def slice_of(chunk: Chunk, places: list[int]) -> None:
     """Do some items; together if that goes, else one by one, so that only the culprits fail."""
-    if chunk.claim.failures >= batch_settings().attempts:
+    if chunk.failures >= batch_settings().attempts:
         slices.write(chunk, places[:1], [DEADLY])
+        chunk.failures -= 1  # the next one may be as deadly: by itself
         return
     try:
         slices.advance(chunk, places)

@@ -30,6 +30,11 @@ type Produce = Callable[[Work, Sequence[Any]], Produced]
 _pace: Final[dict[str, float]] = {}  # ms an item took lately in this process, by operation
 
 
+def forget_pace() -> None:
+    """Know no operation's speed, as a new worker does."""
+    _pace.clear()
+
+
 @dataclass
 class Counts:
     """What a worker did, for its metrics."""
@@ -48,6 +53,7 @@ class Chunk:
     operation: Operation
     results: list[dict[str, Any] | None]
     counts: Counts
+    failures: int = 0  # in a row, of whoever had it before
     singly: int = 0  # items that are to be tried one by one
     granted: int = 0  # items the rate limit has let begin
     parts: int = 0
@@ -56,7 +62,7 @@ class Chunk:
     @classmethod
     def of(cls, claim: Claim, operation: Operation, counts: Counts) -> "Chunk":
         results = claim.results or [None] * len(claim.items)
-        return cls(claim, operation, results, counts)
+        return cls(claim, operation, results, counts, claim.failures)
 
     @property
     def pending(self) -> list[int]:
@@ -82,7 +88,7 @@ class Chunk:
         """The places of as many items as there is time for in a slice, by what was measured."""
         pace = _pace.get(self.operation.name, self.operation.milliseconds)
         most = min(max(int(TIME / max(pace, 0.001)), 1), LARGEST_CHUNK)
-        cautious = max(most // CAUTION**self.claim.failures, 1)
+        cautious = max(most // CAUTION**self.failures, 1)
         return self.pending[: min(cautious, self.singly or cautious)]
 
 
