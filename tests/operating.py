@@ -35,7 +35,7 @@ with made as materialized (
 ), quotes as (
     insert into app.quotes (id, account_id, client_id, title, created_by, status, number, sent_at)
     select quote_id, account_id, client_id, title, created_by, status,
-        case when number is not null then number || '-' || n end, sent_at
+        case when number is not null then number || '-' || quote_id end, sent_at
     from app.quotes, made where id = %(id)s
 ), versions as (
     insert into app.quote_versions (id, account_id, quote_id, client_name, client_email, currency,
@@ -109,8 +109,9 @@ class Account:
         return Ran(outcomes, work)
 
     def quote(self, **said: Any) -> Quote:
-        body = {"client": {"name": "Grace", "email": "grace@example.com"}, "tax_rate": "10"}
-        body = QuoteCreate.model_validate({**body, "line_items": LINES, **said})
+        client = {"name": "Grace", "email": "grace@example.com"}
+        usual = {"client": client, "tax_rate": "10", "line_items": LINES}
+        body = QuoteCreate.model_validate(usual | said)
         with database.transaction(self.actor) as connection:
             return service.create_quote(connection, body)
 

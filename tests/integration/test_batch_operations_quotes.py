@@ -1,4 +1,4 @@
-"""Batches over quotes: status, deletion, sending, prices; real PostgreSQL, acting for an account."""
+"""Batches over quotes: status, deletion, sending, prices; for an account, in real PostgreSQL."""
 
 import threading
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ import pytest
 from psycopg.errors import LockNotAvailable
 
 from quotekit import database
-from quotekit.quotes import lifecycle, repository, service
+from quotekit.errors import ConflictError
+from quotekit.quotes import repository, service
 from quotekit.quotes.requests import QuoteChange
 from tests.conftest import Database, forget
 from tests.operating import PORTAL, Account, founded
@@ -86,7 +87,7 @@ def decided(account: Account, quote_id: UUID, status: str) -> bool:
     try:
         with database.transaction(account.actor) as connection:
             service.decide(connection, quote_id, status, None)  # type: ignore[arg-type]
-    except lifecycle.ConflictError:
+    except ConflictError:
         return False
     return True
 
@@ -165,9 +166,8 @@ def test_drafts_are_deleted_and_what_was_sent_stays(account: Account, stranger: 
 
     assert ran.codes == ["deleted", "conflict", "deleted", "missing", "missing"]
     assert set(statuses(account)) == {sent.id, foreign.id}
-    assert account.events("quote.deleted") == dict.fromkeys(
-        [draft.id, template.id], {"batch": str(ran.work.job_id)}
-    )
+    details = {"batch": str(ran.work.job_id)}
+    assert account.events("quote.deleted") == {draft.id: details, template.id: details}
     assert account.run("delete_quotes", [draft.id]).codes == ["missing"]
 
 
