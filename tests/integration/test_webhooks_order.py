@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import batched
 from typing import Any
 
 import psycopg
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 from quotekit import database as databases
 from quotekit.webhooks import applying
 from quotekit.webhooks.model import Event
-from quotekit.webhooks.repository import Delivery
+from quotekit.webhooks.repository import Delivered, Delivery
 from tests import deliveries
 from tests.conftest import Database
 from tests.deliveries import at, event, iso
 
 type Owner = psycopg.Connection[Any]
 type History = tuple[list[Event], list[Event]]
+
+sizes = st.integers(1, 10)
 
 OBJECTS = """
 select source, scope, kind, object_id, rank, version_at, event_id, state, details
@@ -49,13 +52,13 @@ def owner(database: Database) -> Iterator[Owner]:
         yield connection
 
 
-def replay(owner: Owner, events: Sequence[Event]) -> dict[str, Any]:
-    """What the database holds after these deliveries, from nothing."""
+def replay(owner: Owner, events: Sequence[Event], size: int = 1) -> dict[str, Any]:
+    """What the database holds after these deliveries, so many at once, from nothing."""
     owner.execute(EMPTY)
-    for number, item in enumerate(events, start=1):
-        delivery = Delivery("webhooks", number, item.received_at)
+    for batch in batched(events, size, strict=False):
+        given = [Delivered(item, Delivery("webhooks", 1, item.received_at)) for item in batch]
         with databases.transaction(databases.SERVICE) as connection:
-            applying.apply(connection, item, delivery)
+            applying.apply_together(connection, given)
     queries = {"objects": OBJECTS, "log": REPOSITORY_EVENTS, "scans": SCANS, "shop": SHOP}
     found: dict[str, Any] = {
         name: owner.execute(query.encode()).fetchall() for name, query in queries.items()
@@ -135,32 +138,32 @@ GITHUB = ("pull_request", "push", "issues", "installation_repositories")
 
 
 @often
-@given(history=histories(GITHUB))
-def test_github_ends_as_if_in_order(owner: Owner, history: History) -> None:
+@given(history=histories(GITHUB), size=sizes)
+def test_github_ends_as_if_in_order(owner: Owner, history: History, size: int) -> None:
     happened, delivered = history
 
-    assert replay(owner, delivered) == replay(owner, happened)
+    assert replay(owner, delivered, size) == replay(owner, happened)
 
 
 @often
-@given(history=histories(("order",)))
-def test_a_shop_ends_as_if_in_order(owner: Owner, history: History) -> None:
+@given(history=histories(("order",)), size=sizes)
+def test_a_shop_ends_as_if_in_order(owner: Owner, history: History, size: int) -> None:
     happened, delivered = history
 
-    assert replay(owner, delivered) == replay(owner, happened)
+    assert replay(owner, delivered, size) == replay(owner, happened)
 
 
 @often
-@given(history=histories(("scan",)))
-def test_parcels_end_as_if_in_order(owner: Owner, history: History) -> None:
+@given(history=histories(("scan",)), size=sizes)
+def test_parcels_end_as_if_in_order(owner: Owner, history: History, size: int) -> None:
     happened, delivered = history
 
-    assert replay(owner, delivered) == replay(owner, happened)
+    assert replay(owner, delivered, size) == replay(owner, happened)
 
 
 @often
-@given(history=histories(("pull_request", "issues", "order", "push")))
-def test_an_object_is_what_its_last_event_said(owner: Owner, history: History) -> None:
+@given(history=histories(("pull_request", "issues", "order", "push")), size=sizes)
+def test_an_object_is_what_its_last_event_said(owner: Owner, history: History, size: int) -> None:
     """Against a model that only knows the order things happened in."""
     happened, delivered = history
     last: dict[tuple[str, str], str] = {}
@@ -169,7 +172,7 @@ def test_an_object_is_what_its_last_event_said(owner: Owner, history: History) -
         if last.get(key) != "deleted":
             last[key] = state
 
-    found = {(row[2], row[3]): row[7] for row in replay(owner, delivered)["objects"]}
+    found = {(row[2], row[3]): row[7] for row in replay(owner, delivered, size)["objects"]}
 
     assert found == last
 
@@ -214,15 +217,16 @@ def test_a_delivered_parcel_only_comes_back(owner: Owner, history: History) -> N
             assert found.get(number) in {None, "in_transit", "label_created"}
 
 
-def test_several_pushes_within_the_debounce_collapse_into_the_last(owner: Owner) -> None:
-    told = [(1, "c1"), (4, "c4"), (2, "c2"), (5, "c5"), (9, "c9")]
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_several_pushes_within_the_debounce_collapse_into_the_last(owner: Owner, size: int) -> None:
+    told = [(1, "c1"), (4, "c4"), (2, "c2"), (3, "c3"), (5, "c5"), (9, "c9")]
     events = [
         deliveries.push(after, second, event_id=after, debounce_seconds=5) for second, after in told
     ]
 
-    found = replay(owner, events)["log"]
+    found = replay(owner, events, size)["log"]
 
-    assert [(row[1], row[-1]) for row in found] == [("c4", 2), ("c9", 1)]
+    assert [(row[1], row[-1]) for row in found] == [("c4", 3), ("c9", 1)]
 
 
 def test_what_was_handled_is_work_again_when_a_later_one_comes(owner: Owner) -> None:
