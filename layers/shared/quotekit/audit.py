@@ -44,9 +44,8 @@ def record(
 
 RECORD_ALL: Final = """
 insert into app.audit_events (id, action, object_id, details)
-select event.id, %(action)s, event.object_id, event.details
-from unnest(%(ids)s::uuid[], %(objects)s::uuid[], %(details)s::jsonb[])
-    as event (id, object_id, details)
+select id, %(action)s, object_id, details
+from jsonb_to_recordset(%(events)s) as event (id uuid, object_id uuid, details jsonb)
 """
 
 
@@ -54,14 +53,12 @@ def record_all(
     connection: Connection, action: str, happened: Mapping[UUID, Mapping[str, Any]]
 ) -> None:
     """Write one event for each object, with its details, in one statement."""
-    values = {
-        "ids": [new_id() for _ in happened],
-        "action": action,
-        "objects": list(happened),
-        "details": [Jsonb(details) for details in happened.values()],
-    }
-    if happened:
-        connection.defer(RECORD_ALL, values)
+    events = [
+        {"id": str(new_id()), "object_id": str(object_id), "details": details}
+        for object_id, details in happened.items()
+    ]
+    if events:
+        connection.defer(RECORD_ALL, {"action": action, "events": Jsonb(events)})
 
 
 RECORD_FOR: Final = """
