@@ -28,7 +28,8 @@ CONSUME: Final = {
 }
 ALLOWED: Final[Mapping[str, set[str]]] = {
     "TestConnection": set(),
-    "EdgeFunctionsHealthCheck": DATABASE | {"sqs:GetQueueAttributes", "s3:ListBucket"},
+    "EdgeFunctionsHealthCheck": DATABASE
+    | {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics", "s3:ListBucket"},
     "CatalogManager": DATABASE | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "QuoteProcessor": DATABASE | {"sqs:SendMessage"},
     "QuotePdfGenerator": DATABASE
@@ -58,7 +59,7 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     "DatabaseMigrator": DATABASE,
 }
 # Services that know no resources to name.
-WITHOUT_RESOURCES: Final = NETWORK | TRACES
+WITHOUT_RESOURCES: Final = NETWORK | TRACES | {"cloudwatch:GetMetricStatistics"}
 
 
 def statements(template: Template, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

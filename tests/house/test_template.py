@@ -10,7 +10,9 @@ from typing import Any, Final
 import pytest
 
 from quotekit import api
+from quotekit.operations import health
 from quotekit.settings import DatabaseSettings, documented
+from quotekit.webhooks import applying
 from tests.house import permissions, rules
 from tests.house.conftest import ROOT, read, translate
 from tests.house.rules import Template, functions, snake
@@ -310,3 +312,41 @@ def test_the_dashboard_is_json_and_shows_every_function_by_its_name(template):
 
     for name in sorted(path.parent.name for path in ROOT.glob("functions/*/app.py")):
         assert f'"label": "{name.replace("_", "-")}"' in drawn
+
+
+def test_the_health_check_is_told_of_every_queue(template):
+    variables = functions(template)["EdgeFunctionsHealthCheck"]["Environment"]["Variables"]
+    told = {name: value["Ref"] for name, value in variables.items() if name.endswith("_QUEUE_URL")}
+
+    queues = rules.of_type(template, "AWS::SQS::Queue")
+
+    assert told == {f"{snake(name).upper()}_URL": name for name in queues}
+
+
+def limits(template: Template) -> dict[str, int]:
+    """Seconds a message of each queue may be old before queue-age rings."""
+    metrics = template["Resources"]["QueueAgeAlarm"]["Properties"]["Metrics"]
+    queues = {
+        item["Id"]: item["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for item in metrics
+        if "MetricStat" in item
+    }
+    shares = [item["Expression"] for item in metrics if "/" in item.get("Expression", "")]
+    return {
+        snake(queues[name].removesuffix("Queue")).replace("_", "-"): int(share.rpartition("/")[2])
+        for share in shares
+        for name in re.findall(r"\w+", share.rpartition("/")[0])
+        if name in queues
+    }
+
+
+def test_a_message_that_waits_out_its_retries_rings_no_alarm(template):
+    (attempts,) = (int(s.default) for s in documented() if s.variable == "WEBHOOK_ATTEMPTS")
+    longest = 1.3 * sum(applying.pause(failures) for failures in range(1, attempts))
+
+    known = limits(template)
+
+    queues = {name for name in rules.of_type(template, "AWS::SQS::Queue") if "Dead" not in name}
+    assert known.keys() == {snake(name.removesuffix("Queue")).replace("_", "-") for name in queues}
+    assert min(known[name] for name in known if name.startswith("webhooks")) > longest
+    assert known == {name: health.PATIENCE.get(name, health.USUAL_PATIENCE) for name in known}
