@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 
 from functions.dead_letter_recorder.app import lambda_handler as recorder
+from local.settings import WEBHOOK_SECRETS
 from quotekit import database as databases
 from quotekit import exchange
 from quotekit.webhooks import applying, keyring, routing
@@ -78,6 +79,10 @@ def own_aws(environment: pytest.MonkeyPatch) -> Iterator[vendor.Aws]:
         for name, value in variables.items():
             environment.setenv(name, value)
         environment.delenv("AWS_SESSION_TOKEN", raising=False)
+        # Unknown endpoints in a flood are 503 on purpose; it has a test of its own.
+        environment.setattr(keyring, "MOST_STRANGERS", 1_000_000)
+        for source, document in WEBHOOK_SECRETS.items():
+            aws.give(f"webhooks/{source}", dict(document))
         forget()
         yield aws
         forget()
