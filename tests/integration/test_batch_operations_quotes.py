@@ -1,8 +1,10 @@
 """Batches over quotes: status, deletion, sending, prices; for an account, in real PostgreSQL."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,7 +15,7 @@ from quotekit.errors import ConflictError
 from quotekit.quotes import repository, service
 from quotekit.quotes.requests import QuoteChange
 from tests.conftest import Database, forget
-from tests.operating import PORTAL, Account, founded
+from tests.operating import LINES, PORTAL, Account, founded
 
 
 @pytest.fixture
@@ -302,6 +304,37 @@ def test_rates_are_todays_only_when_that_is_asked(account: Account) -> None:
     assert (kept.codes, company.codes) == (["unchanged"], ["changed"])
     changed = account.get(quote.id)
     assert (changed.subtotal, changed.tax_amount) == (Decimal("150.00"), Decimal("30.00"))
+
+
+def test_a_repriced_draft_is_what_the_same_change_by_hand_makes(account: Account) -> None:
+    body: dict[str, Any] = {
+        "discount": {"type": "percent", "value": "7.5"},
+        "deposit": {"type": "amount", "value": "20"},
+        "line_items": [
+            *LINES,
+            {
+                "name": "Deep",
+                "quantity": "3.3333",
+                "unit_cost": "0.0375",
+                "tax_rate": "7",
+                "discount": {"type": "amount", "value": "0.01"},
+            },
+        ],
+    }
+    one, other = account.quote(**body), account.quote(**body)
+    account.owner(
+        """insert into app.company_settings (account_id, default_tax_rate, default_markup_rate)
+        values (%(id)s, 19, 12.5)""",
+        {"id": account.id},
+    )
+    by_hand = QuoteChange.model_validate({"tax_rate": "19", "markup_rate": "12.5"})
+
+    account.run("recalculate_quotes", [one.id], rates="company")
+
+    with database.transaction(account.actor) as connection:
+        service.change_quote(connection, other.id, by_hand, version=other.version)
+    same = {"id": None, "created_at": None, "updated_at": None}
+    assert replace(account.get(one.id), **same) == replace(account.get(other.id), **same)
 
 
 def test_a_catalogue_in_another_currency_prices_nothing(account: Account) -> None:

@@ -30,19 +30,17 @@ VERSION_VALUES: Final[LiteralString] = """%(client_name)s, %(client_email)s, %(c
     %(tax_amount)s, %(tax_breakdown)s, %(total)s, %(deposit_amount)s"""
 INSERT_LINES: Final[LiteralString] = """
 insert into app.quote_lines (version_id, position, item_id, name, description, unit, quantity,
-    unit_cost,
-    tax_rate, discount_type, discount_value, optional, selected, unit_price, gross, discount_amount,
-    line_total, net, tax_amount)
-select %(version_id)s, line.position, line.item_id, line.name, line.description, line.unit,
-    line.quantity,
-    line.unit_cost, line.tax_rate, line.discount_type, line.discount_value, line.optional,
-    line.selected,
-    line.unit_price, line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount
-from jsonb_to_recordset(%(lines)s) as line (position smallint, item_id uuid, name text, description
-    text,
-    unit text, quantity numeric, unit_cost numeric, tax_rate numeric, discount_type text,
-    discount_value numeric, optional boolean, selected boolean, unit_price numeric, gross numeric,
-    discount_amount numeric, line_total numeric, net numeric, tax_amount numeric)
+    unit_cost, tax_rate, discount_type, discount_value, optional, selected, unit_price, gross,
+    discount_amount, line_total, net, tax_amount)
+select coalesce(line.version_id, %(version_id)s), line.position, line.item_id, line.name,
+    line.description, line.unit, line.quantity, line.unit_cost, line.tax_rate,
+    line.discount_type, line.discount_value, line.optional, line.selected, line.unit_price,
+    line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount
+from jsonb_to_recordset(%(lines)s) as line (version_id uuid, position smallint, item_id uuid,
+    name text, description text, unit text, quantity numeric, unit_cost numeric, tax_rate numeric,
+    discount_type text, discount_value numeric, optional boolean, selected boolean,
+    unit_price numeric, gross numeric, discount_amount numeric, line_total numeric, net numeric,
+    tax_amount numeric)
 """
 INSERT: Final[LiteralString] = (
     """
@@ -165,7 +163,7 @@ def _content(draft: Draft, lines: Sequence[QuoteLine], totals: Totals) -> dict[s
         "total": totals.total,
         "deposit_amount": totals.deposit_amount,
         "title": _title(draft),
-        "lines": Jsonb([_line(line) for line in lines]),
+        "lines": Jsonb([line_row(line) for line in lines]),
     }
 
 
@@ -174,7 +172,7 @@ def _title(draft: Draft) -> str:
     return " ".join(filter(None, words))[:1000]
 
 
-def _line(line: QuoteLine) -> dict[str, Any]:
+def line_row(line: QuoteLine) -> dict[str, Any]:
     row: dict[str, Any] = to_jsonable_python(line)
     discount = row.pop("discount") or {"type": None, "value": None}
     gross = str(line.line_total + line.discount_amount)
