@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from psycopg.rows import dict_row
 
 from functions.webhook_worker.app import lambda_handler
-from quotekit import aws, queues, settings, storage
+from quotekit import aws, performance, queues, settings, storage
 from quotekit.errors import RateLimitedError, ServiceUnavailableError
 from quotekit.webhooks import effects
 from quotekit.webhooks.model import Event, Outcome, PermanentError
@@ -313,6 +313,78 @@ def test_one_bad_record_does_not_hold_up_the_batch(
     assert status == {one.event_id: "applied" for one in events} | {events[4].event_id: "failed"}
     assert owner.execute("select from app.accounts").rowcount == 1 + 9  # the effects
     assert rests == [60]
+
+
+def test_what_can_never_be_applied_takes_nothing_along(
+    owner: psycopg.Connection[Any], webhook_queues: Queues, rests: list[float]
+) -> None:
+    good = [deliveries.pull_request("open", number) for number in range(4)]
+    orphan = deliveries.event("standard", "t", {}, account_id=uuid4(), endpoint_id=uuid4())
+    odd = deliveries.event("github", "push", "no JSON")
+
+    left = work(*good[:2], orphan, *good[2:], odd, good[0])
+
+    status = {row["event_id"]: row["status"] for row in stored(owner)}
+    assert left == []
+    assert [status.pop(one.event_id) for one in good] == ["applied"] * 4
+    assert set(status.values()) == {"dead"}
+    assert {json.loads(body)["event_id"] for body in dead(webhook_queues)} == set(status)
+    assert rests == []
+
+
+def test_what_may_share_a_transaction_does_and_the_odd_go_alone(
+    owner: psycopg.Connection[Any], webhook_queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = poison(monkeypatch, {})
+    events = [deliveries.pull_request("open", number) for number in range(4)]
+    refusal = replace(deliveries.pull_request("open", 9), refused="bad signature")
+    given = records(*events, refusal, deliveries.pull_request("open", 5))
+    given["Records"][1]["attributes"]["ApproximateReceiveCount"] = "11"
+    given["Records"][5]["body"] = "no JSON"
+
+    assert lambda_handler(given, LambdaContext()) == {"batchItemFailures": []}
+
+    assert tried == [
+        [events[0].event_id, events[2].event_id, events[3].event_id],
+        [events[1].event_id],
+    ]
+    assert len(dead(webhook_queues)) == 1
+
+
+def test_a_batch_that_comes_again_after_its_commit_changes_nothing(
+    owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = poison(monkeypatch, {})
+    events = [deliveries.pull_request("open", number) for number in range(10)]
+
+    def die(*_: Any, **__: Any) -> None:
+        raise SystemExit  # committed, and the queue was not told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(performance, "record", die)
+        with pytest.raises(SystemExit):
+            work(*events)
+    accounts = owner.execute("select from app.accounts").rowcount
+    left = work(*events, receives=2)
+
+    assert left == []
+    assert tried == [[event.event_id for event in events]]
+    assert accounts == owner.execute("select from app.accounts").rowcount == 1 + 10
+    assert [row["attempts"] for row in stored(owner)] == [1] * 10
+
+
+def test_a_database_that_is_away_sends_the_whole_batch_back(
+    owner: psycopg.Connection[Any], rests: list[float], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    environment.setenv("DATABASE_CONNECT_ATTEMPTS", "1")
+    forget_database()
+
+    left = work(*(deliveries.pull_request("open", number) for number in range(10)))
+
+    forget_database()
+    assert left == [f"message-{number}" for number in range(1, 11)]
+    assert rests == [12] * 10
 
 
 def test_what_was_often_delivered_is_tried_last(
