@@ -1,4 +1,4 @@
-"""The webhook monitor over 1,000,000 stored events: `python -m bench.monitor [events]`.
+"""The monitor over 1,000,000 webhooks and 20,000 batches: `python -m bench.monitor [events]`.
 
 Events, attempts and dead letters are made by set-based SQL, in the shapes the worker leaves, and
 rolled up by the function that the schedule calls. Then each request goes through the door in this
@@ -28,6 +28,7 @@ import psycopg  # noqa: E402
 from local.postgres import Server  # noqa: E402
 
 EVENTS: Final = 1_000_000
+JOBS: Final = 20_000
 DAYS: Final = 90
 ROUNDS: Final = 60
 ADMIN: Final = UUID("01900000-0000-7000-8000-000000000001")
@@ -136,6 +137,50 @@ select gen_random_uuid(), 'stripe', (array['signature', 'too_old', 'unreadable']
     now() - n * interval '10 minutes' from generate_series(1, {events} / 200) as n
 """
 
+# Evenly over the days up to now; the newest five are running, and one of these has 1,000 chunks.
+JOBS_MADE: Final = """
+insert into app.batch_jobs (id, account_id, created_by, operation, priority, status, total,
+    created_at, started_at, updated_at)
+select gen_random_uuid(), account.id, gen_random_uuid(),
+    (array['delete_clients', 'update_quote_status', 'send_quotes', 'import_clients'])[1 + n % 4],
+    (array['high', 'normal', 'normal', 'low'])[1 + n % 4], 'running',
+    case when n = {jobs} then 100000 else 100 * (1 + n % 5) end, at, at, at
+from (
+    select n, now() - make_interval(secs => {days} * 86400.0 * (1 - n / {jobs}::float8)) as at
+    from generate_series(1, {jobs}) as n
+) as made
+cross join lateral (
+    select id from app.accounts order by id offset made.n % (select count(*) from app.accounts)
+    limit 1
+) as account
+"""
+CHUNKS_MADE: Final = """
+insert into app.batch_chunks (job_id, number, account_id, state, first_position, size, items,
+    results, succeeded, failed, started_at, finished_at, milliseconds)
+select job.id, number, job.account_id, case when is_open then 'pending' else 'done' end,
+    1 + number * 100, 100, items.items, '[]',
+    case when is_open then 0 else 97 end, case when is_open then 0 else 3 end,
+    job.created_at, job.created_at + interval '2 seconds', 1800
+from app.batch_jobs as job
+cross join (select to_jsonb(array_fill(1, array[100])) as items) as items
+cross join lateral generate_series(0, job.total / 100 - 1) as number
+cross join lateral (select number > job.total / 200
+    and job.created_at > now() - make_interval(secs => {days} * 86400.0 * 5 / {jobs}) as is_open
+) as judged
+"""
+JOBS_ENDED: Final = """
+update app.batch_jobs as job set status = 'completed_with_errors',
+    finished_at = created_at + interval '1 second' * (total / 100)
+where not exists (select from app.batch_chunks where job_id = job.id and state <> 'done')
+"""
+
+
+def fill_batches(owner: psycopg.Connection[Any], jobs: int, days: float = DAYS) -> None:
+    """So many batches of the accounts there are, with their chunks."""
+    for statement in (JOBS_MADE, CHUNKS_MADE, JOBS_ENDED):
+        sized = statement.replace("{jobs}", str(jobs)).replace("{days}", str(days))
+        owner.execute(sized.encode())
+
 
 def fill(owner: psycopg.Connection[Any], events: int, days: float = DAYS) -> None:
     """So many events, evenly over so many days up to now, with all that belongs to them."""
@@ -156,7 +201,8 @@ REQUESTS: Final = {
     "dead-letter-queue, 500 rows": "dead-letter-queue?limit=500",
     "audit-trail": "audit-trail",
     "audit-trail, 90 days, 500 rows": "audit-trail?days_back=90&limit=500",
-    "batch-jobs": "batch-jobs",
+    "batch-jobs, 7 days": "batch-jobs",
+    "batch-jobs, 90 days": "batch-jobs?days_back=90",
     "alerts, 7 days": "alerts",
     "alerts, 90 days": "alerts?days_back=90",
 }
@@ -200,13 +246,18 @@ def prepare(owner: psycopg.Connection[Any], events: int) -> None:
     owner.execute("insert into app.user_roles (user_id, role) values (%s, 'admin')", [ADMIN])
     started = time.perf_counter()
     fill(owner, events)
+    owner.execute(
+        "insert into app.accounts (id) select gen_random_uuid() from generate_series(1, 50)"
+    )
+    fill_batches(owner, JOBS)
     made = time.perf_counter()
     slices = roll_up(owner)
     rolled = time.perf_counter()
     owner.execute("vacuum (analyze)")
     size = value(owner, "select pg_size_pretty(pg_database_size(current_database()))")
     print(
-        f"{events:,} events over {DAYS} days ({size}): made in {made - started:.0f} s, rolled up in"
+        f"{events:,} events and {JOBS:,} batches over {DAYS} days ({size}):"
+        f" made in {made - started:.0f} s, rolled up in"
         f" {slices:,} slices of ten minutes, {(rolled - made) * 1000 / slices:.1f} ms each.\n"
     )
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quotekit import api, outbox
 from quotekit.bodies import Body
 from quotekit.database import Connection
-from quotekit.operations import operators
+from quotekit.operations import batches, operators
 from quotekit.operations.webhooks import alerts, audit, letters, overview, repair, requests, search
 from quotekit.performance import logger, metrics
 from quotekit.resilience.repository import Known
@@ -52,7 +52,7 @@ serve("overview", overview.overview, requests.Period)
 serve("performance", overview.performance, requests.OfTypes)
 serve("dead-letter-queue", letters.dead_letters, requests.Latest)
 serve("audit-trail", audit.audit_trail, requests.Trail)
-serve("batch-jobs", audit.batch_jobs, requests.Period)
+serve("batch-jobs", batches.batch_jobs, requests.Period)
 serve("alerts", alerts.alerts, requests.Period)
 serve("events", search.search, requests.Search)
 serve("routes", repair.show_routing, Body)

@@ -474,18 +474,6 @@ def test_without_the_unique_key_the_audit_trail_would_say_so(
     assert answer["validation_stats"]["idempotency_checked"] == 0
 
 
-def test_there_are_no_batch_jobs_because_there_is_no_table_of_them(
-    door: Client, owner: psycopg.Connection[Any]
-) -> None:
-    answer = ask(door, "batch-jobs")
-    owner.execute("create table app.batch_jobs (id uuid)")
-    later = ask(door, "batch-jobs")
-
-    assert (answer["recent_jobs"], answer["statistics"]) == ([], None)
-    assert "no table" in answer["unknown"]["statistics"]
-    assert later["recent_jobs"] is None
-
-
 def test_alerts_follow_their_thresholds(door: Client, owner: psycopg.Connection[Any]) -> None:
     fill(owner, 3000, days=2)
 

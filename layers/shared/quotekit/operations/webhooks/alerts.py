@@ -1,4 +1,4 @@
-"""Where the webhooks are beyond a threshold; thresholds and targets are rows."""
+"""Where webhooks and batches are beyond a threshold; thresholds and targets are rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,29 @@ from typing import Final, Literal
 
 from psycopg.rows import class_row
 
+from quotekit.batches import watching
 from quotekit.database import Connection
+from quotekit.operations import batches
 from quotekit.operations.webhooks import counts, overview, requests
 from quotekit.operations.webhooks.counts import Counted, Period
 
 type Severity = Literal["critical", "warning", "info"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
-SOURCE: Final = f"{overview.SOURCE}; thresholds from ops.webhook_thresholds and ops.webhook_targets"
+SOURCE: Final = (
+    f"{overview.SOURCE}; {batches.SOURCE};"
+    " thresholds from ops.webhook_thresholds and ops.webhook_targets"
+)
+WAITED: Final = "seconds since a batch that could go on was worked on"
+LEAST_ITEMS: Final = 100  # of which a share says something
 STALE_AFTER: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something beyond its threshold; `source` and `event_type` are null when it is about all."""
+    """Something beyond its threshold; `source` and `event_type` are null when it is about all.
+
+    The source of batches is `batches`, the event_type then an operation."""
 
     type: str
     severity: Severity
@@ -80,6 +89,8 @@ def alerts(connection: Connection, asked: requests.Period, now: datetime) -> Ale
         *_of_types(counted, limits),
         *_of_all(limits, "dlq_buildup", known.dead_letters, "unresolved dead letters"),
         *_of_all(limits, "stale_webhooks", stale, "events older than an hour and not done"),
+        *_of_operations(batches.groups(connection, period.since), limits),
+        *_of_all(limits, "batch_wait", round(watching.longest_wait(connection)), WAITED),
     ]
     found.sort(key=lambda alert: SEVERITIES.index(alert.severity))
     by_severity = {one: sum(alert.severity == one for alert in found) for one in SEVERITIES}
@@ -109,6 +120,20 @@ def _of_types(counted: Sequence[Counted], limits: Mapping[str, Threshold]) -> It
         if found := limits["slow_processing"].beyond(average, warning=one.target_ms):
             text = f"{one.source} {one.type} takes {average} ms on average"
             yield Alert("slow_processing", found[0], one.source, one.type, text, average, found[1])
+
+
+def _of_operations(
+    groups: Sequence[batches.Group], limits: Mapping[str, Threshold]
+) -> Iterator[Alert]:
+    for name in sorted({group.operation for group in groups}):
+        of_it = [group for group in groups if group.operation == name]
+        processed = sum(group.processed for group in of_it)
+        if processed < LEAST_ITEMS:
+            continue
+        share = round(100 * sum(group.failed for group in of_it) / processed, 2)
+        if found := limits["batch_failures"].beyond(share):
+            text = f"{share} % of the items of {name} failed"
+            yield Alert("batch_failures", found[0], "batches", name, text, share, found[1])
 
 
 def _of_all(limits: Mapping[str, Threshold], kind: str, value: int, what: str) -> Iterator[Alert]:

@@ -1,9 +1,9 @@
-"""What the monitor answers about who did what: each attempt at an event, and batch jobs."""
+"""What the monitor answers about who did what: each attempt at an event."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -118,45 +118,5 @@ def audit_trail(connection: Connection, asked: requests.Trail, now: datetime) ->
         refusals_sampled=dict(refusals),
         filter=AuditFilter(asked.days_back, asked.limit),
         unknown=UNKNOWN,
-        observed_at=now,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    days_back: int
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """`statistics` is null while there are no batch jobs to count, and `unknown` says so."""
-
-    recent_jobs: Sequence[Any] | None
-    statistics: None
-    filter: JobFilter
-    unknown: Mapping[str, str]
-    observed_at: datetime
-    source: str = "pg_catalog.pg_class: whether there is a table batch_jobs"
-
-
-JOB_TABLES: Final = """
-select count(*) from pg_catalog.pg_class as found
-join pg_catalog.pg_namespace as schema on schema.oid = found.relnamespace
-where schema.nspname in ('app', 'ops') and found.relname = 'batch_jobs'
-"""
-NO_JOBS: Final = "this deployment has no table of batch jobs: batches are not part of it yet"
-UNREAD: Final = "there is a table of batch jobs, which this monitor does not read yet"
-
-
-def batch_jobs(connection: Connection, asked: requests.Period, now: datetime) -> Jobs:
-    """No jobs where there is nothing that could hold one."""
-    (tables,) = connection.execute(JOB_TABLES).fetchone() or (0,)
-    return Jobs(
-        recent_jobs=None if tables else [],
-        statistics=None,
-        filter=JobFilter(asked.days_back),
-        unknown={"statistics": NO_JOBS}
-        if not tables
-        else {"statistics": UNREAD, "recent_jobs": UNREAD},
         observed_at=now,
     )
