@@ -40,7 +40,7 @@ def statuses(account: Account) -> dict[UUID, str]:
     return dict(rows)
 
 
-# --- update_quote_status
+# --- status
 
 
 def test_each_quote_takes_the_steps_the_api_allows_and_no_other(
@@ -156,7 +156,7 @@ def wait_until_blocked(account: Account) -> None:
     raise AssertionError("nobody waits")
 
 
-# --- delete_quotes
+# --- deletion
 
 
 def test_drafts_are_deleted_and_what_was_sent_stays(account: Account, stranger: Account) -> None:
@@ -192,7 +192,7 @@ def test_a_thousand_drafts_are_deleted_with_their_lines(account: Account) -> Non
     assert left == (1,)
 
 
-# --- send_quotes
+# --- sending
 
 
 def test_drafts_are_sent_as_if_each_were_sent_alone(account: Account, stranger: Account) -> None:
@@ -263,7 +263,7 @@ def test_a_quote_that_somebody_holds_is_left_for_later_instead_of_waited_for(
     assert account.get(held).status == "draft"
 
 
-# --- recalculate_quotes
+# --- prices
 
 
 def test_only_a_draft_whose_prices_differ_is_changed(account: Account, stranger: Account) -> None:
@@ -333,7 +333,7 @@ def test_a_repriced_draft_is_what_the_same_change_by_hand_makes(account: Account
 
     with database.transaction(account.actor) as connection:
         service.change_quote(connection, other.id, by_hand, version=other.version)
-    same = {"id": None, "created_at": None, "updated_at": None}
+    same: dict[str, Any] = {"id": None, "created_at": None, "updated_at": None}
     assert replace(account.get(one.id), **same) == replace(account.get(other.id), **same)
 
 
