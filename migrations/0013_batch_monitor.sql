@@ -8,7 +8,8 @@ alter table app.batch_jobs
     add column items_failed integer check (items_failed >= 0),
     add column items_skipped integer check (items_skipped >= 0);
 comment on column app.batch_jobs.items_succeeded is 'Its chunks'' sum when it ended; null as long as the chunks may change.';
-create index batch_jobs_recent on app.batch_jobs (created_at desc, id desc);
+create index batch_jobs_recent on app.batch_jobs (created_at desc, id desc)
+    include (operation, status, started_at, finished_at, items_succeeded, items_failed, items_skipped);
 
 create function app.sum_batch() returns trigger
 language plpgsql set search_path = ''

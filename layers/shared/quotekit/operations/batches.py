@@ -94,7 +94,7 @@ cross join lateral (
     select coalesce(job.items_succeeded, sum(chunk.succeeded), 0)::integer as succeeded,
         coalesce(job.items_failed, sum(chunk.failed), 0)::integer as failed,
         coalesce(job.items_skipped, sum(chunk.skipped), 0)::integer as skipped
-    from app.batch_chunks as chunk where chunk.job_id = job.id and job.items_succeeded is null
+    from app.batch_chunks as chunk where chunk.job_id = job.id and job.finished_at is null
 ) as counted
 where job.created_at >= %(since)s
 order by job.created_at desc, job.id desc limit %(most)s
@@ -119,13 +119,13 @@ with running as (
     select chunk.job_id, sum(chunk.succeeded) as succeeded, sum(chunk.failed) as failed,
         sum(chunk.skipped) as skipped
     from app.batch_jobs as job join app.batch_chunks as chunk on chunk.job_id = job.id
-    where job.items_succeeded is null and job.created_at >= %(since)s group by chunk.job_id
+    where job.finished_at is null and job.created_at >= %(since)s group by chunk.job_id
 )
 select job.operation, job.status, count(*) as jobs,
     coalesce(sum(coalesce(job.items_succeeded + job.items_failed + job.items_skipped,
         running.succeeded + running.failed + running.skipped)), 0)::bigint as processed,
     coalesce(sum(coalesce(job.items_failed, running.failed)), 0)::bigint as failed,
-    coalesce(sum(extract(epoch from job.finished_at - job.started_at) * 1000), 0)::float8
+    coalesce(extract(epoch from sum(job.finished_at - job.started_at)) * 1000, 0)::float8
         as milliseconds,
     count(job.finished_at - job.started_at) as timed
 from app.batch_jobs as job left join running on running.job_id = job.id
