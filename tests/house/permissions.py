@@ -56,6 +56,7 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     | {"s3:AbortMultipartUpload", "s3:DeleteObject"},
     "NotificationSender": DATABASE | CONSUME,
     "QuoteExpirer": DATABASE,
+    "RecordPurger": DATABASE,
     "DatabaseMigrator": DATABASE,
 }
 # Services that know no resources to name.

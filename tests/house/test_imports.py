@@ -25,9 +25,11 @@ BUDGETS = {
     "quote_pdf_generator": 570,
     "quote_processor": 545,
     "subscription_status": 545,
+    "record_purger": 435,
     "test_connection": 530,
     "webhook_handler": 140,
     "dead_letter_recorder": 485,
+    "webhook_endpoints": 545,
     "webhook_monitor": 560,
     "webhook_worker": 485,
 }

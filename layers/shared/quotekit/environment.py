@@ -103,3 +103,18 @@ class NotifySettings(PlainSettings):
     secret = Text("name or ARN of the secret of which accounts' signing secrets are made")
     locally = Text("1: plain http to this machine is allowed as well; for the local stack", "")
     timeout = Number(10, "seconds a receiver has to take one notification", least=0.001)
+
+
+class RetentionSettings(PlainSettings):
+    """Days, each counted from when something was over."""
+
+    prefix = "RETENTION_"
+
+    # A sender may repeat an event for days, and a queue keep it for fourteen: what is forgotten
+    # sooner would be applied twice.
+    webhook_events = Number(90, "days a webhook is kept once it is done, with attempts", least=30)
+    webhook_refusals = Number(30, "days the sample of refusals is kept", least=1)
+    webhook_inbox = Number(90, "days a tenant can read what came to his endpoints", least=1)
+    handled = Number(90, "days events of repositories, shops and carriers are kept", least=1)
+    outbox = Number(14, "days a message that was sent is kept", least=1)
+    counts = Number(400, "days the counts of webhooks are kept", least=92)
