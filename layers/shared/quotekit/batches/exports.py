@@ -51,7 +51,7 @@ def produce(work: Work, items: Sequence[ById]) -> Produced:
     for portion in batched(items, form.portion, strict=False):
         found = form.entries(work, ids_of(portion))
         outcomes += answered(portion, dict.fromkeys(found, EXPORTED))
-        entries |= found
+        entries |= {item.id: found[item.id] for item in portion if item.id in found}
         size = sum(len(entry.content) for entry in entries.values())
         if size >= LARGEST_PART or (time.monotonic() - began) * 1000 >= TARGET:
             break
