@@ -110,3 +110,15 @@ def test_the_migrator_carries_an_executable_dbmate_of_its_processor(architecture
     assert os.access(dbmate, os.X_OK)
     assert dbmate.read_bytes()[18] == MACHINES[architecture]
     assert (function / "app.py").read_bytes() == (ROOT / folder / "app.py").read_bytes()
+
+
+@pytest.mark.slow
+def test_stripes_library_is_compiled_beside_its_door(tmp_path):
+    target = "SubscriptionStatusFunction"
+    function = build("functions/subscription_status", target, "arm64", tmp_path / "function")
+
+    assert (function / "app.py").exists()
+    assert (function / "stripe").is_dir()
+    assert sources_without_bytecode(function) == []
+    assert flags(function) == {UNCHECKED_HASH}
+    assert size(function) < LARGEST
