@@ -68,6 +68,13 @@ def remove_leftovers(memory: Path) -> None:
 def migrated(server: Server) -> str:
     """The name of a migrated database to copy."""
     name = "migrated"
+    migrate(server, name)
+    execute(server.url, f"alter role {LOGIN} password '{PASSWORD}'")
+    return name
+
+
+def migrate(server: Server, name: str) -> None:
+    """Make a database with the newest schema."""
     url = address(server.url, name)
     arguments = ["--no-dump-schema", "--migrations-dir", "migrations", "up"]
     command = [str(Path(sys.executable).with_name("dbmate")), "--url", f"{url}?sslmode=disable"]
@@ -76,8 +83,6 @@ def migrated(server: Server) -> str:
     )
     if done.returncode:
         pytest.fail(f"the migrations do not apply: {done.stderr[-2000:]}")
-    execute(server.url, f"alter role {LOGIN} password '{PASSWORD}'")
-    return name
 
 
 @pytest.fixture
