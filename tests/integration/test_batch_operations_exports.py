@@ -17,12 +17,13 @@ from moto import mock_aws
 from pypdf import PdfReader
 
 from quotekit import aws, database, storage
-from quotekit.batches import archive, exports
+from quotekit.batches import archive, engine, exports
 from quotekit.batches.entries import Entry
 from quotekit.batches.model import Outcome, Result, Work
 from quotekit.batches.operations import OPERATIONS
 from quotekit.identifiers import new_id
 from quotekit.quotes import document, printing, repository
+from tests.batching import Desk
 from tests.conftest import Database, forget
 from tests.operating import Account, founded
 
@@ -337,3 +338,33 @@ def test_the_exported_pdf_is_the_one_a_download_gives(account: Account, bucket: 
     assert known is not None
     inside = ZipFile(io.BytesIO(file)).read(f"{quote.number}.pdf")
     assert inside == bucket.Object(known.key).get()["Body"].read()
+
+
+def test_a_job_exports_through_chunks_and_slices_into_one_file(
+    account: Account, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for topic in ("batch_high", "batch", "batch_low", "notifications"):
+        url = boto3.client("sqs").create_queue(QueueName=topic)["QueueUrl"]
+        monkeypatch.setenv(f"{topic}_queue_url".upper(), url)
+    forget()
+    monkeypatch.setattr(exports, "LARGEST_PART", 1)
+    desk = Desk(account.owner_url)
+    ids = [str(one) for one in [*account.copies(account.quote(), 250), uuid4()]]
+    asked: dict[str, Any] = {
+        "account": account.id,
+        "created_by": account.user,
+        "parameters": {"format": "json"},
+    }
+
+    job = desk.submit("export_quotes", ids, chunk=120, **asked)
+    engine.serve("normal", job, remaining=lambda: 60.0)
+
+    done = desk.job(job)
+    assert (done.status, done.codes) == (
+        "completed_with_errors",
+        {"exported": 250, "missing": 1},
+    )
+    key = desk.value("select result_key from app.batch_jobs where id = %s", job)
+    file = json.loads(bucket.Object(key).get()["Body"].read())
+    assert [quote["id"] for quote in file] == ids[:-1]
+    desk.connection.close()
