@@ -134,7 +134,9 @@ def finish(claim: Claim) -> None:
     result = operation.finish(
         Work(*about, now=datetime.now(UTC)), parts, f"batches/{claim.id}/result-{claim.lease}"
     )
-    if settling.finish(claim, result) is None:
+    if settling.finish(claim, result) is None:  # taken over, or cancelled meanwhile
+        claims.release(claim)
+        settling.settle(claim.id)
         raise LeaseLostError
 
 
