@@ -67,7 +67,7 @@ def test_a_dry_run_deletes_no_client(account: Account) -> None:
     assert len(clients(account)) == 1
 
 
-# --- imports
+# --- who comes from elsewhere
 
 
 def test_an_import_adds_whom_the_account_does_not_know(account: Account, stranger: Account) -> None:
