@@ -12,6 +12,8 @@ from docs.openapi.routes import ROOT, Taken, taken
 from docs.openapi.schemas import Json, Schemas, without_null
 
 JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+LINES: Final = frozenset({"list_items"})  # lists that come whole and as lines to who asks for that
 KEY: Final[Json] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -86,6 +88,8 @@ def operation(route: Taken, name: str, schemas: Schemas) -> Json:
         "parameters": parameters(route, schemas),
         "responses": responses(route, schemas),
     }
+    if route.name in LINES:
+        found["responses"] |= in_lines(found["responses"])
     if route.public:
         found["security"] = []
     if route.body:
@@ -134,6 +138,17 @@ def answer(status: HTTPStatus, kind: Any, schemas: Schemas) -> Json:
     return {
         "description": status.phrase,
         "content": {JSON: {"schema": schemas.answered(kind)}},
+    }
+
+
+def in_lines(known: Json) -> Json:
+    """A list that also comes as lines of JSON, or from where the answer leads."""
+    page = known["200"]
+    lines = {NDJSON: {"schema": {"type": "string", "description": "a line for each of the list"}}}
+    location = {"description": "works for a while", "schema": {"type": "string", "format": "uri"}}
+    return {
+        "200": page | {"content": page["content"] | lines},
+        "303": {"description": HTTPStatus.SEE_OTHER.phrase, "headers": {"Location": location}},
     }
 
 

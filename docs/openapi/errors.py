@@ -42,7 +42,9 @@ HEADERS: Final[dict[str, Json]] = {
 }
 # What neither a signature nor a method tells: plans' limits, and who may.
 LIMITED: Final = frozenset({"create_client", "send_quote"})
-ADMINS: Final = ("/v1/webhook-monitor/", "/v1/health/deep")
+GATED: Final = frozenset({"create_batch"})  # by what a plan has
+EARLY_OR_LATE: Final = frozenset({"get_result"})  # not there yet, or not any more
+ADMINS: Final = ("/v1/webhook-monitor/", "/v1/health/deep", "/v1/batches/signing-secret")
 OWNERS: Final = ("/v1/billing/", "/v1/webhook-endpoints")  # to change something
 
 
@@ -91,5 +93,9 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     if route.name in LIMITED:
         yield HTTPStatus.PAYMENT_REQUIRED
-    if route.path.startswith(ADMINS) or (writes and route.path.startswith(OWNERS)):
+    if route.name in EARLY_OR_LATE:
+        yield HTTPStatus.CONFLICT
+        yield HTTPStatus.GONE
+    owned = writes and route.path.startswith(OWNERS)
+    if owned or route.path.startswith(ADMINS) or route.name in GATED:
         yield HTTPStatus.FORBIDDEN

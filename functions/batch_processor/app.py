@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -11,15 +10,12 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import api, outbox
-from quotekit.batches import outcomes, repository, requests, uploads
+from quotekit.batches import notices, outcomes, repository, requests, uploads
 from quotekit.batches.controlling import Control
-from quotekit.batches.repository import Job, Summary
+from quotekit.batches.repository import Job, Result, Summary
 from quotekit.database import Connection
 from quotekit.paging import Page
 from quotekit.performance import logger, metrics
-
-if TYPE_CHECKING:
-    from quotekit.batches.downloads import Result
 
 app = api.Api()
 
@@ -44,9 +40,13 @@ def list_batches(query: Annotated[requests.Listing, Query()]) -> api.Answer[Page
 
 @app.post("/v1/batches/uploads")
 def offer_upload(body: requests.UploadOffer) -> api.Created[uploads.Upload]:
-    uploads.check(body)
     account_id, now = api.caller(app).account_id, datetime.now(UTC)
     return api.create(app, lambda c: uploads.offer(c, account_id, body, now=now))
+
+
+@app.get("/v1/batches/signing-secret")
+def show_signing_secret() -> api.Answer[notices.Signing]:
+    return api.Answer.of(notices.signing(api.caller(app)))
 
 
 @app.get("/v1/batches/<job_id>")
@@ -69,31 +69,34 @@ def download_items(job_id: UUID, query: requests.ItemListing) -> api.Answer[Any]
 
     text, url = downloads.items(api.caller(app).actor, job_id, query.status)
     if url is None:
-        return api.Answer(HTTPStatus.OK, downloads.NDJSON, text)
-    return api.Answer(HTTPStatus.SEE_OTHER, None, "", {"Location": url})
+        return api.Answer(200, downloads.NDJSON, text)
+    return api.Answer(303, None, "", {"Location": url})
 
 
 @app.get("/v1/batches/<job_id>/result")
-def get_result(job_id: UUID) -> api.Answer["Result"]:
+def get_result(job_id: UUID) -> api.Answer[Result]:
     from quotekit.batches import downloads
 
     actor, now = api.caller(app).actor, datetime.now(UTC)
     return api.Answer.of(downloads.result(actor, job_id, now=now))
 
 
-@app.post("/v1/batches/<job_id>/cancel")
-def cancel(job_id: UUID) -> api.Accepted[Job]:
-    return change(lambda control, c: control.cancel(c, job_id))
+@app.get("/v1/batches/<job_id>/notifications")
+def list_notifications(job_id: UUID) -> api.Answer[Page[notices.Told]]:
+    return api.fetch(app, lambda connection: Page(notices.told(connection, job_id), None))
 
 
-@app.post("/v1/batches/<job_id>/pause")
-def pause(job_id: UUID) -> api.Accepted[Job]:
-    return change(lambda control, c: control.pause(c, job_id))
+def serve(verb: str, do: Callable[[Control, Connection, UUID], Job]) -> None:
+    def answer(job_id: UUID) -> api.Accepted[Job]:
+        return change(lambda control, c: do(control, c, job_id))
+
+    answer.__name__ = verb
+    app.post(f"/v1/batches/<job_id>/{verb}")(answer)
 
 
-@app.post("/v1/batches/<job_id>/resume")
-def resume(job_id: UUID) -> api.Accepted[Job]:
-    return change(lambda control, c: control.resume(c, job_id))
+serve("cancel", Control.cancel)
+serve("pause", Control.pause)
+serve("resume", Control.resume)
 
 
 @app.post("/v1/batches/<job_id>/retry-failed")
@@ -104,7 +107,7 @@ def retry_failed(job_id: UUID, body: requests.Retry | None = None) -> api.Accept
 
 def change(do: Callable[[Control, Connection], Job]) -> api.Accepted[Job]:
     control = Control()
-    response = api.accept(app, lambda connection: do(control, connection))
+    response = api.accept(app, lambda c: do(control, c))
     outbox.deliver(control.promises)
     return response
 

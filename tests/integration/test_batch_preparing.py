@@ -13,7 +13,7 @@ from moto import mock_aws
 from psycopg.rows import dict_row
 
 from quotekit import aws, storage
-from quotekit.batches import laying, preparing
+from quotekit.batches import laying, preparing, sizing
 from quotekit.batches.operations import OPERATIONS
 from quotekit.identifiers import new_id
 from tests.conftest import Database, forget
@@ -124,7 +124,7 @@ def desk(database: Database, bucket: Any) -> Iterator[Desk]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of a few items, each committed by itself, from parts of a few bytes."""
-    monkeypatch.setattr(laying.sizing, "chunk_size", lambda *_: SIZE)
+    monkeypatch.setattr(sizing, "chunk_size", lambda *_: SIZE)
     monkeypatch.setattr(preparing, "SECONDS", -1.0)
     monkeypatch.setattr(preparing, "PART", 100)
     monkeypatch.setattr(preparing, "BLOCK", 40)

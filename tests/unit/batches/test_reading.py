@@ -62,7 +62,7 @@ def test_ndjson_reads_the_same_in_blocks_of_any_size_and_from_behind_any_record(
 
     whole = ndjson(content, size)
 
-    assert [json.loads(r.content or b"") for r in whole] == [json.loads(t) for t in texts if t]
+    assert [json.loads(r.text) for r in whole] == [json.loads(t) for t in texts if t]
     assert [r.line for r in whole] == [n for n, text in enumerate(texts, 1) if text]
     for number, record in enumerate(whole, 1):
         assert ndjson(content, size, record.after) == whole[number:]

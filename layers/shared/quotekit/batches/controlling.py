@@ -7,7 +7,7 @@ from uuid import UUID
 
 from quotekit import audit
 from quotekit.batches import repository, tickets
-from quotekit.batches.model import FINAL, SUCCEEDED, Status
+from quotekit.batches.model import SUCCEEDED, Status
 from quotekit.batches.repository import Held, Job
 from quotekit.connection import Actor
 from quotekit.database import Connection
@@ -80,10 +80,9 @@ class Control:
 
 
 def require(held: Held, allowed: Collection[str], verb: str) -> None:
-    if held.status in allowed:
-        return
-    so = "is over: it " if held.status in FINAL else ""
-    raise ConflictError(f"A batch that {so}is {held.status} cannot be {verb}.")
+    if held.status not in allowed:
+        status = held.status.replace("_", " ")
+        raise ConflictError(f"A batch that is {status} cannot be {verb}.")
 
 
 # A text among the items is a line that was refused: it is never tried.

@@ -13,6 +13,7 @@ from quotekit import database, storage
 from quotekit.batches import outcomes
 from quotekit.batches.model import FINAL, Status
 from quotekit.batches.operations import OPERATIONS
+from quotekit.batches.repository import Result
 from quotekit.batches.requests import ItemStatus
 from quotekit.database import Actor, Connection
 from quotekit.errors import ConflictError, GoneError, NotFoundError
@@ -21,16 +22,6 @@ from quotekit.settings import storage_settings
 
 INLINE: Final = 4_000_000  # bytes; an answer of Lambda may have six million
 NDJSON: Final = "application/x-ndjson"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Where a batch's result can be fetched for a while, and what it is."""
-
-    url: str
-    expires_at: datetime
-    bytes: int
-    type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from quotekit import auth, database
+from quotekit.auth import Principal
 from quotekit.database import Connection
 from quotekit.errors import NotFoundError
 from quotekit.identifiers import new_id
@@ -185,3 +187,21 @@ def told(connection: Connection, job_id: UUID) -> Sequence[Told]:
         raise NotFoundError("There is no such batch.")
     with connection.cursor(row_factory=class_row(Told)) as cursor:
         return cursor.execute(TOLD, values).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What an account checks its notifications with; `previous` is still good while it is there."""
+
+    secret: str
+    previous: str | None
+
+
+def signing(caller: Principal) -> Signing:
+    """For who manages the account. Raises ForbiddenError."""
+    from quotekit.batches import signatures  # noqa: PLC0415 - http.client and ssl, for this only
+
+    with database.reading(caller.actor) as connection:
+        auth.require_manager(connection)
+    newest, *older = signatures.signing_secrets(caller.account_id)
+    return Signing(newest, older[0] if older else None)

@@ -42,6 +42,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """Where a batch's result can be fetched for a while, and what it is."""
+
+    url: str
+    expires_at: datetime
+    bytes: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """Items a second over the last finished chunks; null with its reason."""
 

@@ -41,7 +41,6 @@ values (%(id)s, %(format)s, %(bytes)s, %(key)s, %(expires_at)s)
 
 
 def check(body: UploadOffer) -> None:
-    """Raise PayloadTooLargeError for what is too large to be sent."""
     limit = batch_settings().upload_limit
     if body.bytes > limit:
         told = [{"field": "bytes", "message": f"must be {limit:,} at most"}]
@@ -49,7 +48,8 @@ def check(body: UploadOffer) -> None:
 
 
 def offer(connection: Connection, account_id: UUID, body: UploadOffer, *, now: datetime) -> Upload:
-    """Let one file of the announced size be sent."""
+    """Let one file of the announced size be sent. Raises PayloadTooLargeError."""
+    check(body)
     upload_id = new_id()
     key = f"uploads/{account_id}/{upload_id}"
     values = body.model_dump() | {"id": upload_id, "key": key, "expires_at": now + KEPT}
