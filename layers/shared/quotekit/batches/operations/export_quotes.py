@@ -13,6 +13,6 @@ EXPORT_QUOTES: Final = Operation(
     parameters=exports.Parameters,
     produce=exports.produce,
     finish=exports.finish,
-    milliseconds=2,
+    milliseconds=10,  # printing takes 20, a row nothing
     most=50_000,  # what one invocation can put together
 )
