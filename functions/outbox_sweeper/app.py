@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import database, outbox, performance
-from quotekit.batches import sweeping
+from quotekit.batches import sweeping, watching
 from quotekit.operations.webhooks import counts
 from quotekit.performance import logger, metrics
 from quotekit.webhooks import service
@@ -44,5 +44,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         counted_until = counts.roll_up(datetime.now(UTC))
         swept = sweeping.sweep()
         metrics.add_metric("LeasesLost", MetricUnit.Count, swept.leases)
+        with database.reading(database.SERVICE) as connection:
+            waited = watching.longest_wait(connection)
+        metrics.add_metric("OldestPendingChunk", MetricUnit.Seconds, waited)
     logger.info("outbox swept", sent=sent, webhooks_counted_until=counted_until, batches=swept)
     return {"sent": sent}

@@ -13,6 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from functions.batch_processor.app import lambda_handler as batch_processor
 from functions.notification_sender.app import RESTS, lambda_handler
 from quotekit import database as house
 from quotekit import destinations, outbox, queues, secrets, settings
@@ -22,8 +23,11 @@ from tests import receivers
 from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
+    OTHER_USER,
     USER,
     Aws,
+    Client,
+    Issuer,
     LambdaContext,
     sqs_event,
 )
@@ -401,3 +405,50 @@ def test_the_signed_body_is_the_one_that_was_sent(world: World):
     assert changed != got.body
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(changed, dict(got.headers))
+
+
+MEMBER: Final = "insert into app.members (account_id, user_id, role) values (%s, %s, %s)"
+
+
+@pytest.fixture
+def door(world: World, issuer: Issuer) -> Client:
+    return Client(batch_processor, issuer.token(USER, ACCOUNT), "ANY /v1/batches/{proxy+}")
+
+
+def test_who_manages_the_account_is_told_the_secret_that_signs(world: World, door: Client):
+    world.owner.execute(MEMBER, [ACCOUNT, USER, "owner"])
+    deliver(world.tell(world.job()))
+
+    answer = door("GET", "/v1/batches/signing-secret")
+
+    assert answer.status == 200
+    assert answer.json["previous"] is None
+    (got,) = world.receiver.received
+    Webhook(answer.json["secret"]).verify(got.body, dict(got.headers))
+
+
+@pytest.mark.parametrize("role", ["member", None])
+def test_nobody_else_is_told_it(role, world: World, door: Client):
+    if role:
+        world.owner.execute(MEMBER, [ACCOUNT, USER, role])
+
+    answer = door("GET", "/v1/batches/signing-secret")
+
+    assert (answer.status, answer.json["code"]) == (403, "FORBIDDEN")
+
+
+def test_an_account_reads_what_came_of_its_notifications(
+    world: World, door: Client, issuer: Issuer, sent_later: list[float]
+):
+    job = world.job()
+    world.receiver.behaviours = [receivers.answers(b"HTTP/1.1 500 No\r\n\r\n")]
+    deliver(world.tell(job))
+
+    mine = door("GET", f"/v1/batches/{job}/notifications")
+    stranger = Client(batch_processor, issuer.token(OTHER_USER, STRANGER), door.route)
+    theirs = stranger("GET", f"/v1/batches/{job}/notifications")
+
+    (told,) = mine.json["data"]
+    assert (told["type"], told["status"], told["attempts"]) == ("batch.finished", "pending", 1)
+    assert (told["response_status"], told["reason"]) == (500, "answered with 500")
+    assert (theirs.status, theirs.json["code"]) == (404, "NOT_FOUND")

@@ -1,5 +1,6 @@
 """Every minute: promises whose sender died between commit and queue."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,4 +102,32 @@ def test_the_next_part_of_a_redrive_goes_to_the_events_own_queue(
     assert sweep() == 0
     (message,) = aws_services.messages(webhook_queues["webhooks-bulk"])
     assert message["stored"] == str(webhook_id)
+    owner.close()
+
+
+def test_a_batch_that_waits_is_measured_for_its_alarm(
+    owner: psycopg.Connection[Any],
+    aws_services: Aws,
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment.setenv("BATCH_QUEUE_URL", aws_services.pdf_queue)
+    settings.forget()
+    owner.execute(
+        "insert into app.batch_jobs (id, account_id, created_by, operation, status, total,"
+        " updated_at) values (gen_random_uuid(), %s, %s, 'delete_clients', 'running', 10,"
+        " now() - interval '1 hour')",
+        [ACCOUNT, ACCOUNT],
+    )
+    owner.execute(
+        "insert into app.batch_chunks (job_id, number, account_id, first_position, size, items,"
+        " due_at) select id, 0, account_id, 1, 10, to_jsonb(array_fill(1, array[10])),"
+        " now() - interval '50 minutes' from app.batch_jobs"
+    )
+
+    sweep()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    (measured,) = (line["OldestPendingChunk"] for line in lines if "OldestPendingChunk" in line)
+    assert 2990 <= measured[0] <= 3060
     owner.close()

@@ -49,11 +49,12 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     | {"secretsmanager:PutSecretValue"},
     "SubscriptionStatus": DATABASE,
     "BatchProcessor": DATABASE
-    | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    | {"s3:AbortMultipartUpload"},
     "BatchWorker": DATABASE
     | CONSUME
     | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"}
-    | {"s3:AbortMultipartUpload", "s3:DeleteObject"},
+    | {"s3:AbortMultipartUpload"},
     "NotificationSender": DATABASE | CONSUME,
     "QuoteExpirer": DATABASE,
     "RecordPurger": DATABASE,

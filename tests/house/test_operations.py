@@ -52,6 +52,20 @@ def test_the_runbook_says_what_to_do_about_every_alarm(template, database_stack)
     assert rows == alarm_names(template, database_stack)
 
 
+def test_an_alarm_watches_a_metric_that_a_function_writes(template):
+    alarms = rules.of_type(template, "AWS::CloudWatch::Alarm").values()
+    watched = [alarm["Properties"] for alarm in alarms]
+    for alarm in alarms:
+        found = [item.get("MetricStat", {}) for item in alarm["Properties"].get("Metrics", [])]
+        watched += [stat["Metric"] for stat in found if stat]
+    own = {item["MetricName"] for item in watched if item.get("Namespace") == "QuoteKit"}
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/shared").rglob("*.py")]
+    written = "".join(path.read_text() for path in sources)
+
+    assert "OldestPendingChunk" in own
+    assert [name for name in sorted(own) if f'"{name}"' not in written] == []
+
+
 def test_the_settings_of_sam_name_no_account_and_no_host():
     text = (ROOT / "samconfig.toml").read_text()
 
