@@ -76,11 +76,14 @@ def do_chunk(claim: Claim, counts: Counts, remaining: Clock) -> None:
             slice_of(chunk, places)
             settling.after_slice(claim)
     except NotRunnableError:
-        pass
+        claims.hand_back(claim)
+        settling.settle(claim.id)
+        return
     if chunk.pending:
         claims.hand_back(claim)
-    counts.milliseconds.append(chunk.milliseconds)
-    settling.settle(claim.id)
+    else:
+        counts.milliseconds.append(chunk.milliseconds)
+        settling.end(claim.id)
 
 
 def start(claim: Claim) -> None:
