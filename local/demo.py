@@ -25,6 +25,10 @@ MEMBER: Final = """
 insert into app.members (account_id, user_id, role) values (%(account)s, %(user)s, 'owner')
 on conflict do nothing
 """
+PLAN: Final = """
+insert into app.subscriptions (account_id, plan_key, status)
+values (%(account)s, 'premium', 'active') on conflict (account_id) do nothing
+"""
 ROLE: Final = """
 insert into app.user_roles (user_id, role) values (%(user)s, 'admin') on conflict do nothing
 """
@@ -121,6 +125,7 @@ async def _people(connection: psycopg.AsyncConnection[Any]) -> None:
         values = {"user": user, "account": account, **company}
         for statement in (ACCOUNT, MEMBER, COMPANY):
             await connection.execute(statement, values)
+    await connection.execute(PLAN, {"account": USER[1]})  # batches are premium's
     await connection.execute(ROLE, {"user": ADMIN[0]})
 
 
