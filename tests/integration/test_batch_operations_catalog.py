@@ -1,13 +1,15 @@
 """Batches over clients and items: imports, prices, deletion; for an account, in real PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from tests.conftest import Database
+from tests.conftest import Database, forget
 from tests.operating import Account, founded
 
 
@@ -153,6 +155,23 @@ def test_an_import_fills_the_plan_exactly(account: Account) -> None:
     assert rehearsed.codes == ran.codes
     assert ran.outcomes[3].message == "The plan allows 4 clients."
     assert len(clients(small)) == 4
+
+
+def test_imports_at_the_same_time_add_a_client_once(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_POOL_MAX", "4")
+    forget()
+    rows = [{"name": f"Client {n}", "email": f"c{n}@example.com"} for n in range(200)]
+
+    with ThreadPoolExecutor(4) as threads:
+        jobs = [threads.submit(account.run, "import_clients", rows) for _ in range(4)]
+    counts = Counter[str]()
+    for job in jobs:
+        counts.update(job.result().counts)
+
+    assert counts == {"created": 200, "unchanged": 600}
+    assert len(clients(account)) == 200
 
 
 def test_a_thousand_clients_are_imported_in_their_order(account: Account) -> None:
