@@ -10,7 +10,7 @@ BIN := .venv/bin
 SAM := PATH="$(CURDIR)/.local/tools/python:$$PATH" .local/tools/sam/bin/sam
 STAGE ?= staging
 
-.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench soak openapi deploy lock
+.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench soak load openapi deploy lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ lint: setup ## ruff, format, import contracts
 	@PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo >/dev/null || PYTHONPATH=layers/shared:. $(BIN)/lint-imports --no-logo
 
 types: setup ## mypy, strict
-	@$(BIN)/mypy functions layers/shared local docs tests
+	@$(BIN)/mypy functions layers/shared local docs load tests
 
 format: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -59,6 +59,10 @@ migrate: setup ## bring the database at DATABASE_URL to the newest migration
 bench: ## measure against peers; the table goes to bench/RESULTS.md
 	@bash local/setup.sh bench
 	@$(BIN)/python -m bench
+
+load: setup ## a load scenario against the running stack: make load SCENARIO=burst
+	@bash local/setup.sh load
+	@$(BIN)/python -m load $(SCENARIO)
 
 openapi: setup ## describe every door in docs/openapi.json
 	@PYTHONPATH=layers/shared:. $(BIN)/python -m docs.openapi
