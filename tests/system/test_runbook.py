@@ -1,4 +1,4 @@
-"""The runbook's pages about webhooks: every command is run, in its order, and does what it says."""
+"""The runbook's pages about webhooks and batches: each command is run, and does what it says."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 
@@ -34,10 +35,10 @@ KEYS = (
 )
 
 
-def commands() -> list[str]:
+def commands(heading: str = SECTION) -> list[str]:
     """What stands behind a `$`, with the lines that go on."""
     text = (ROOT / "docs/operations.md").read_text()
-    section = text.partition(SECTION)[2].partition("\n## ")[0]
+    section = text.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"(?ms)^ *```\n(.*?)^ *```", section)
     return [line for block in blocks for line in re.split(r"(?m)^\$ ", dedent(block))[1:]]
 
@@ -130,6 +131,72 @@ def test_every_command_about_webhooks_works(stack: Stack, shell: dict[str, str])
     assert '"open"' in said['"phase": "open"']
     assert '"closed"' in said['"phase": "automatic"']
     assert len(told) > len(KEYS)
+
+
+SLOW = {"rate_limit_per_second": 1}
+
+
+def submit(stack: Stack, shell: dict[str, str], count: int, **options: Any) -> str:
+    """A batch that deletes clients nobody knows: every one of its items fails."""
+    body = {"operation": "delete_clients", "items": [str(uuid4()) for _ in range(count)]}
+    headers = {"authorization": f"Bearer {shell['ACCOUNT']}"}
+    url = f"{stack.facts['api_url']}/v1/batches"
+    answer = httpx.post(url, json=body | {"options": options}, headers=headers, timeout=30)
+    assert answer.status_code == 202, answer.text
+    job: str = answer.json()["id"]
+    if not options:
+        over = f"{url}/{job}"
+        eventually(lambda: httpx.get(over, headers=headers).json()["finished_at"])
+    return job
+
+
+def secret_of(stack: Stack, name: str) -> dict[str, str]:
+    secret = stack.aws("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    found: dict[str, str] = json.loads(secret)
+    return found
+
+
+@pytest.fixture
+def notify_secret(stack: Stack) -> Iterator[dict[str, str]]:
+    client = stack.aws("secretsmanager")
+    outputs = stack.aws("cloudformation").describe_stacks(StackName="quotekit-local")
+    (name,) = (
+        one["OutputValue"]
+        for one in outputs["Stacks"][0]["Outputs"]
+        if one["OutputKey"] == "NotifySecret"
+    )
+    kept = secret_of(stack, name)
+    yield kept
+    client.put_secret_value(SecretId=name, SecretString=json.dumps(kept))
+
+
+def test_every_command_about_batches_works(
+    stack: Stack, shell: dict[str, str], notify_secret: dict[str, str]
+) -> None:
+    shell |= {"ACCOUNT": stack.facts["token"]}
+    over, runs = submit(stack, shell, 20), submit(stack, shell, 500, **SLOW)
+    told: dict[str, str] = {}
+
+    for command in commands("## Batches"):
+        steers = any(verb in command for verb in ("/pause", "/resume", "/cancel"))
+        name, sets, value = command.partition("=$(")
+        if sets:
+            shell[name] = run(f"echo -n $({value.strip()}", shell | {"JOB": over})
+            told[name] = shell[name]
+        else:
+            told[command] = run(command, shell | {"JOB": runs if steers else over})
+
+    def said(key: str) -> str:
+        return next(out for command, out in told.items() if key in command)
+
+    assert '"by_status"' in said("/batch-jobs?")
+    assert '"missing"' in said("/items?status=failed")
+    assert '"retries": 1' in said("/retry-failed").replace('":1', '": 1')
+    assert "paused" in said("/pause")
+    assert "cancelling" in said("/cancel")
+    assert len(told) > 10
+    if which("jq"):
+        assert secret_of(stack, told["NOTIFY"])["previous"] == notify_secret["key"]
 
 
 def test_a_secret_rotated_by_the_runbook_is_good_beside_the_older_one(
