@@ -41,6 +41,7 @@ def owner(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner
         return [Outcome("applied")] * len(events)
 
     monkeypatch.setattr(effects, "effect_of", lambda _: effect)
+    monkeypatch.setattr(effects, "unread", lambda _: None)
     with psycopg.connect(database.owner_url, autocommit=True) as connection:
         connection.execute("create table ledger (event_id text)")
         connection.execute("grant usage on schema public to service_role")

@@ -22,6 +22,7 @@ from quotekit.webhooks.model import Event, Outcome, PermanentError, State
 
 UNSTORABLE: Final = (DataError, CheckViolation, UnicodeEncodeError)
 SETTLED_INVOICES: Final = {"paid", "void"}
+UNREAD: Final = Outcome("ignored", {"reason": "nothing here follows from it"})
 
 
 class Told(NamedTuple):
@@ -66,11 +67,7 @@ def on_stripe_events(connection: Connection, events: Sequence[Event]) -> list[Ou
     except UNSTORABLE as error:
         types = ", ".join(sorted({notice.type for notice in notices}))
         raise PermanentError(f"{types} says what cannot be stored: {error}") from error
-    return [outcomes.get(place) or unread(notice) for place, notice in enumerate(notices)]
-
-
-def unread(notice: Notice) -> Outcome:
-    return Outcome("ignored", {"reason": f"nothing here follows from {notice.type}"})
+    return [outcomes.get(place, UNREAD) for place in range(len(notices))]
 
 
 def parts(connection: Connection, notices: Sequence[Notice]) -> Iterator[list[Told]]:
@@ -264,3 +261,4 @@ CATALOGUE: Final[Mapping[str, Callable[[Connection, Notice], Outcome]]] = {
     **every("product", *LIFE, do=on_product),
     **every("price", *LIFE, do=on_price),
 }
+TYPES: Final = {*CHANGES, *CATALOGUE}

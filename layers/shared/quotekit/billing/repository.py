@@ -251,7 +251,7 @@ def keep_entry(connection: Connection, entry: Entry, version: Version) -> bool:
     for payment in sorted({entry.payment_intent, entry.charge_id} - {None}, key=str):
         connection.defer(SHARE_PAYMENT, {"payment": f"stripe payment {payment}"})
     moved = _keep(connection, KEEP_ENTRY, asdict(entry), version)
-    if moved:
-        known = {"payment_intent": entry.payment_intent, "charge_id": entry.charge_id}
+    known = {"payment_intent": entry.payment_intent, "charge_id": entry.charge_id}
+    if moved and any(known.values()):
         connection.defer(NAME_PAYER, known)
     return moved

@@ -1,6 +1,6 @@
 """Deliveries of events: applied once, or their failure written down and judged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import psycopg
@@ -8,8 +8,8 @@ import psycopg
 from quotekit import errors
 from quotekit.database import Connection
 from quotekit.webhooks import effects, repository
-from quotekit.webhooks.model import Category, Event, PermanentError, State
-from quotekit.webhooks.repository import Claim, Delivered, Delivery, Failure, Result
+from quotekit.webhooks.model import Category, Event, Outcome, PermanentError, State
+from quotekit.webhooks.repository import Delivered, Delivery, Failure, Result
 
 type Came = State | Literal["duplicate"]
 
@@ -54,20 +54,28 @@ def apply_together(connection: Connection, given: Sequence[Delivered]) -> list[C
 
 
 def _apply(connection: Connection, given: Sequence[Delivered]) -> list[Came]:
+    given = [one._replace(unread=effects.unread(one.event)) for one in given]
     claims = repository.claim(connection, given)
-    by_handler: dict[str, list[tuple[int, Claim]]] = {}
-    for place, claim in enumerate(claims):
-        if claim:
-            by_handler.setdefault(given[place].event.handler, []).append((place, claim))
-    results: dict[int, Result] = {}
-    for handler, mine in sorted(by_handler.items()):
-        events = [given[place].event for place, _ in mine]
-        outcomes = effects.effect_of(handler)(connection, events)
-        for (place, claim), outcome in zip(mine, outcomes, strict=True):
-            results[place] = Result(claim, given[place].delivery, outcome)
-    repository.finish(connection, list(results.values()))
-    came = (results.get(place) for place in range(len(given)))
-    return [result.outcome.state if result else "duplicate" for result in came]
+    mine = {place: claim for place, claim in enumerate(claims) if claim}
+    outcomes = _outcomes(connection, {place: given[place] for place in mine})
+    results = [Result(claim, given[place], outcomes[place]) for place, claim in mine.items()]
+    repository.finish(connection, results)
+    return [
+        outcomes[place].state if place in outcomes else "duplicate" for place in range(len(given))
+    ]
+
+
+def _outcomes(connection: Connection, given: Mapping[int, Delivered]) -> dict[int, Outcome]:
+    """What follows from events, handler by handler."""
+    outcomes = {place: Outcome("ignored", one.unread) for place, one in given.items() if one.unread}
+    by_handler: dict[str, list[int]] = {}
+    for place in given.keys() - outcomes.keys():
+        by_handler.setdefault(given[place].event.handler, []).append(place)
+    for handler, places in sorted(by_handler.items()):
+        events = [given[place].event for place in sorted(places)]
+        found = effects.effect_of(handler)(connection, events)
+        outcomes |= zip(sorted(places), found, strict=True)
+    return outcomes
 
 
 def fail(

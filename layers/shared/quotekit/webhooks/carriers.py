@@ -13,7 +13,6 @@ from quotekit.webhooks.moments import moment
 from quotekit.webhooks.objects import Version
 from quotekit.webhooks.repository import storable
 
-UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 # Our words for the carriers'. What is not here is kept, and changes no state.
 STATES: Final[Mapping[str, str]] = {
     "pre_transit": "label_created",
@@ -75,23 +74,18 @@ on conflict (source, tracking_number, scanned_at, code) do nothing
 
 def on_carrier_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
     """Keep the scans that events tell, and move parcels on where one of them is further."""
-    read = [(event, _read(event)) for event in events]
-    told = [(event, parcel) for event, parcel in read if parcel]
+    told = [(event, _read(event)) for event in events]
     # In one order everywhere, so that two batches about the same parcels do not deadlock.
     for event, parcel in sorted(told, key=lambda one: one[1].number):
         connection.defer(RECORD, _scanned(event, parcel))
     moving = [(event, parcel) for event, parcel in told if parcel.known]
     moved = iter(objects.advance(connection, [_version(*one) for one in moving]))
-    return [
-        _outcome(parcel, moved=bool(parcel.known) and next(moved)) if parcel else UNREAD
-        for _, parcel in read
-    ]
+    return [_outcome(parcel, moved=bool(parcel.known) and next(moved)) for _, parcel in told]
 
 
-def _read(event: Event) -> Parcel | None:
-    reader = READERS.get(event.type)
-    parcel = reader and reader(event)
-    if parcel and not parcel.number:
+def _read(event: Event) -> Parcel:
+    parcel = READERS[event.type](event)
+    if not parcel.number:
         raise PermanentError("a tracking event without a tracking number")
     return parcel
 

@@ -12,25 +12,22 @@ from quotekit.webhooks.moments import moment
 from quotekit.webhooks.objects import Version
 from quotekit.webhooks.repository import storable
 
-UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 DELETED: Final = {"deleted", "transferred"}
 
 type Reader = Callable[[Event], Subject]
 
 
 def on_github_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
-    """Log events and advance their objects; a ping and what nobody reads is ignored."""
-    read = [(event, _read(event)) for event in events]
-    told = [Happening(event, subject, _action(event)) for event, subject in read if subject]
+    """Log events and advance their objects."""
+    told = [Happening(event, _read(event), _action(event)) for event in events]
     advanced = objects.advance(connection, [_version(happening) for happening in told])
     for happening in told:
         _record_repositories(connection, happening)
     scores = activity.log(connection, told)
-    outcomes = iter(
+    return [
         Outcome("applied" if moved else "stale", {"priority_score": score})
         for moved, score in zip(advanced, scores, strict=True)
-    )
-    return [next(outcomes) if subject else UNREAD for _, subject in read]
+    ]
 
 
 def _version(happening: Happening) -> Version:
@@ -52,10 +49,9 @@ def _action(event: Event) -> str | None:
     return text(event.payload, "action") or event.action
 
 
-def _read(event: Event) -> Subject | None:
-    reader = READERS.get(event.type)
+def _read(event: Event) -> Subject:
     try:
-        return reader and reader(event)
+        return READERS[event.type](event)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PermanentError(f"not the shape of GitHub's {event.type}: {error!r}") from error
 

@@ -14,7 +14,6 @@ from quotekit.webhooks.moments import moment
 from quotekit.webhooks.objects import Version
 from quotekit.webhooks.repository import columns, storable
 
-UNREAD: Final = Outcome("ignored", {"reason": "nobody reads this type"})
 # TikTok Shop's types: what each is about, and where its object's id and its state are.
 SHOP_TYPES: Final[Mapping[str, tuple[str, str, str]]] = {
     "1": ("order", "order_id", "order_status"),
@@ -40,17 +39,15 @@ values (%(id)s, %(source)s, %(event_id)s, %(shop_id)s, %(kind)s, %(object_id)s, 
 
 def on_shop_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
     """Put shops' events into the commerce functions' inbox, marked when they came too late."""
-    read = [(event, _told(event)) for event in events]
-    moved = iter(objects.advance(connection, [version for _, version in read if version]))
+    versions = [_told(event) for event in events]
+    advanced = objects.advance(connection, versions)
     return [
-        _put(connection, event, version, is_stale=not next(moved)) if version else UNREAD
-        for event, version in read
+        _put(connection, event, version, is_stale=not moved)
+        for event, version, moved in zip(events, versions, advanced, strict=True)
     ]
 
 
-def _told(event: Event) -> Version | None:
-    if event.type not in SHOP_TYPES:
-        return None
+def _told(event: Event) -> Version:
     kind, id_name, state_name = SHOP_TYPES[event.type]
     data = event.payload.get("data")
     if not isinstance(data, dict):

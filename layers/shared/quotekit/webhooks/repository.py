@@ -13,7 +13,7 @@ from psycopg.rows import class_row, dict_row
 
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
-from quotekit.webhooks.model import Category, Event, Outcome, PermanentError
+from quotekit.webhooks.model import Category, Event, Outcome, PermanentError, State
 
 type Topic = Literal["webhooks_critical", "webhooks", "webhooks_bulk"]
 
@@ -39,10 +39,16 @@ class Delivery:
 
 
 class Delivered(NamedTuple):
-    """An event, and how it came."""
+    """An event and how it came; `unread` says why nothing follows from it."""
 
     event: Event
     delivery: Delivery
+    unread: Mapping[str, Any] | None = None
+
+    @property
+    def becomes(self) -> State:
+        """What it is recorded as before anything followed."""
+        return "ignored" if self.unread else "applied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +65,17 @@ insert into ops.webhook_events as known (id, source, endpoint_id, event_id, type
     account_id, handler, queue, debounce_seconds, signature_key, status, sent_at, received_at,
     finished_at, bytes, is_json, body)
 select id, source, endpoint_id, event_id, type, action, object_id, account_id, handler, queue,
-    debounce_seconds, signature_key, 'applied', sent_at, received_at, now(), bytes, is_json, body
+    debounce_seconds, signature_key, status, sent_at, received_at, now(), bytes, is_json, body
 from unnest(%(id)s::uuid[], %(source)s::text[], %(endpoint_id)s::uuid[], %(event_id)s::text[],
     %(type)s::text[], %(action)s::text[], %(object_id)s::text[], %(account_id)s::uuid[],
     %(handler)s::text[], %(queue)s::text[], %(debounce_seconds)s::integer[],
-    %(signature_key)s::integer[], %(sent_at)s::timestamptz[], %(received_at)s::timestamptz[],
-    %(bytes)s::integer[], %(is_json)s::boolean[], %(body)b::text[]) as told (id, source,
-    endpoint_id, event_id, type, action, object_id, account_id, handler, queue, debounce_seconds,
-    signature_key, sent_at, received_at, bytes, is_json, body)
+    %(signature_key)s::integer[], %(status)s::text[], %(sent_at)s::timestamptz[],
+    %(received_at)s::timestamptz[], %(bytes)s::integer[], %(is_json)s::boolean[],
+    %(body)b::text[]) as told (id, source, endpoint_id, event_id, type, action, object_id,
+    account_id, handler, queue, debounce_seconds, signature_key, status, sent_at, received_at,
+    bytes, is_json, body)
 on conflict on constraint webhook_events_once do update
-set status = 'applied', attempts = known.attempts + 1, finished_at = now(), error = null,
+set status = excluded.status, attempts = known.attempts + 1, finished_at = now(), error = null,
     category = null
 where known.status in ('queued', 'failed', 'dead')
 returning source, endpoint_id, event_id, id, attempts, id = any(%(id)s) as is_new
@@ -76,11 +83,11 @@ returning source, endpoint_id, event_id, id, attempts, id = any(%(id)s) as is_ne
 
 
 def claim(connection: Connection, given: Sequence[Delivered]) -> list[Claim | None]:
-    """Record events as applied, which the transaction is to make true; None for each duplicate.
+    """Record events as what they are to become, applied most of them; None for each duplicate.
 
     A twin that comes while this transaction runs waits for its end.
     """
-    rows = [values_of(one.event, one.delivery.queue) for one in given]
+    rows = [values_of(one.event, one.delivery.queue) | {"status": one.becomes} for one in given]
     keys = [(row["source"], row["endpoint_id"], row["event_id"]) for row in rows]
     first = {key: place for place, key in reversed(list(enumerate(keys)))}
     # In one order everywhere, so that two batches with the same events do not deadlock.
@@ -97,7 +104,7 @@ class Result:
     """What an event came to by one delivery."""
 
     claim: Claim
-    delivery: Delivery
+    given: Delivered
     outcome: Outcome
 
 
@@ -124,7 +131,7 @@ def finish(connection: Connection, results: Sequence[Result]) -> None:
     """Note what events came to; the statements travel with the commit."""
     if not results:
         return
-    others = [result for result in results if result.outcome.state != "applied"]
+    others = [one for one in results if one.outcome.state != one.given.becomes]
     if others:
         states = [result.outcome.state for result in others]
         connection.defer(OUTCOMES, {"ids": [one.claim.id for one in others], "states": states})
@@ -137,8 +144,8 @@ def _succeeded(result: Result) -> dict[str, Any]:
     return {
         "id": result.claim.id,
         "number": result.claim.attempts,
-        "receives": result.delivery.receives,
-        "started_at": result.delivery.started_at,
+        "receives": result.given.delivery.receives,
+        "started_at": result.given.delivery.started_at,
         "outcome": result.outcome.state,
         "details": json.dumps(result.outcome.details),
     }
