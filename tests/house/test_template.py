@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from local.postgres import SETTINGS
 from quotekit import api
 from quotekit.operations import health
 from quotekit.settings import DatabaseSettings, documented
@@ -18,7 +19,6 @@ from tests.house.conftest import ROOT, read, translate
 from tests.house.rules import Template, functions, snake
 
 CONNECTIONS_FOR_PEOPLE: Final = 20
-CONNECTIONS_OF_A_PLAIN_POSTGRESQL: Final = 100
 MOST_RESOURCES: Final = 400  # of CloudFormation's 500
 # Known to Lambda and Powertools, so to no settings class.
 LIBRARIES: Final = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
@@ -256,7 +256,7 @@ def reserved(template: Template, stage: str) -> int:
 @pytest.mark.parametrize("stage", ["local", "staging", "production"])
 def test_the_functions_connections_fit_the_database(stage, template, database_stack):
     most = database_stack["Parameters"]["MaximumConnections"]["Default"]
-    most = CONNECTIONS_OF_A_PLAIN_POSTGRESQL if stage == "local" else most
+    most = int(SETTINGS["max_connections"]) if stage == "local" else most
 
     held = reserved(template, stage) * DatabaseSettings.model_fields["pool_max"].default
 
