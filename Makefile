@@ -10,7 +10,7 @@ BIN := .venv/bin
 SAM := PATH="$(CURDIR)/.local/tools/python:$$PATH" .local/tools/sam/bin/sam
 STAGE ?= staging
 
-.PHONY: help setup run stop reset invoke test lint format types build validate migrate bench soak load openapi deploy lock
+.PHONY: help setup run stop reset invoke batch test lint format types build validate migrate bench soak load openapi deploy lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ reset: setup ## wipe the data of the local stack
 
 invoke: setup ## send events/NAME.json to the running stack: make invoke name=quote_processor
 	@$(BIN)/python -m local invoke $(name)
+
+batch: setup ## send a file through an operation, follow it: make batch FILE=… OPERATION=… [PARAMETERS='{}' PRIORITY=low DRY_RUN=1]
+	@$(BIN)/python -m local.batch "$(FILE)" "$(OPERATION)" --parameters '$(or $(PARAMETERS),{})' \
+		--priority '$(or $(PRIORITY),normal)' $(if $(DRY_RUN),--dry-run)
 
 test: lint types validate ## every check and every test
 	@bash local/setup.sh examples

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from quotekit import paging
-from quotekit.batches.model import SUCCEEDED
+from quotekit.batches.model import LARGEST_CHUNK, SUCCEEDED
 from quotekit.batches.requests import ItemListing, ItemStatus
 from quotekit.database import Connection
 from quotekit.errors import NotFoundError, invalid
@@ -34,29 +34,36 @@ class Outcome:
 
 
 ITEMS: Final[LiteralString] = """
-select chunk.number, chunk.first_position + one.place - 1 as position, one.line, case
-        when one.result ->> 'code' is null then 'pending'
-        when one.result ->> 'code' = 'skipped' then 'skipped'
-        when one.result ->> 'code' = any(%(fine)s) then 'succeeded' else 'failed' end as status,
-    one.result ->> 'code' as code, one.result ->> 'message' as message,
-    one.result -> 'data' as data, one.item
+select chunk.first_position + one.place - 1 as position, one.line, case
+        when known.code is null then 'pending' when known.code = 'skipped' then 'skipped'
+        when known.code = any(%(fine)s) then 'succeeded' else 'failed' end as status,
+    known.code, one.result ->> 'message' as message, one.result -> 'data' as data, one.item
 from app.batch_chunks as chunk
 cross join lateral rows from (
     jsonb_array_elements(chunk.items), jsonb_array_elements(chunk.results), unnest(chunk.lines)
 ) with ordinality as one (item, result, line, place)
+cross join lateral (select one.result ->> 'code') as known (code)
 where chunk.account_id = (select auth.account_id()) and chunk.job_id = %(job_id)s
-  and (%(status)s::text is null or case %(status)s
-       when 'succeeded' then chunk.succeeded > 0 when 'failed' then chunk.failed > 0
-       when 'skipped' then chunk.skipped > 0 else chunk.state <> 'done' end)
 """
+# Only chunks that the page can need are opened, by the counts beside them.
 PAGE: Final[LiteralString] = f"""
-select position, line, status, code, message, data, item
-from (
-    {ITEMS} and chunk.first_position + chunk.size > %(after)s + 1
-    order by chunk.number, one.place
+with counted as (
+    select number, case %(status)s::text when 'succeeded' then succeeded when 'failed' then failed
+        when 'skipped' then skipped when 'pending' then size - succeeded - failed - skipped
+        else size end as items
+    from app.batch_chunks
+    where account_id = (select auth.account_id()) and job_id = %(job_id)s
+      and first_position + size > %(after)s + 1
+), summed as (
+    select number, sum(items) over (order by number) - items as before
+    from counted where items > 0
+)
+select * from (
+    {ITEMS} and chunk.number = any(array(
+        select number from summed where before < %(limit)s + %(largest)s))
 ) as found
 where position > %(after)s and (%(status)s::text is null or status = %(status)s)
-limit %(limit)s
+order by position limit %(limit)s
 """
 
 
@@ -66,6 +73,7 @@ def page(connection: Connection, job_id: UUID, wanted: ItemListing) -> Page[Outc
     if of_job not in {None, job_id}:
         raise invalid("cursor", "is not a cursor of this list")
     values = about(job_id, wanted.status) | {"after": after or 0, "limit": wanted.limit + 1}
+    values["largest"] = LARGEST_CHUNK  # items of the first chunk may lie before the page
     with connection.cursor(row_factory=class_row(Outcome)) as cursor:
         found = cursor.execute(PAGE, values).fetchall()
     if not found:
@@ -88,9 +96,8 @@ def require_job(connection: Connection, job_id: UUID) -> None:
 
 
 LINES: Final[LiteralString] = f"""
-select string_agg(json_build_object('position', position, 'line', line,
-    'status', status, 'code', code, 'message', message, 'data', data, 'item', item)::text,
-    E'\\n' order by position) filter (where %(status)s::text is null or status = %(status)s)
+select string_agg(row_to_json(found)::text, E'\\n' order by position)
+    filter (where %(status)s::text is null or status = %(status)s)
 from (
     {ITEMS} and chunk.number >= %(number)s and chunk.number < %(number)s + %(together)s
 ) as found
