@@ -81,10 +81,10 @@ def priced(count: int) -> list[dict[str, Any]]:
 def test_an_urgent_batch_starts_within_a_second_behind_100_000_items_that_can_wait(
     stack: Stack, api: httpx.Client
 ) -> None:
-    warm = submit(api, "delete_clients", [str(uuid4())], priority="high")
-    eventually(lambda: is_over(api, warm["id"]))
     low = submit_file(api, "bulk_create_items", priced(MANY), priority="low")
     eventually(lambda: job(api, low)["started_at"], seconds=60)
+    first = submit(api, "delete_clients", [str(uuid4())], priority="high")
+    eventually(lambda: is_over(api, first["id"]))  # a cold start is Lambda's, not the queues'
 
     asked = time.time()
     urgent = submit(api, "delete_clients", [str(uuid4()) for _ in range(100)], priority="high")
@@ -98,7 +98,7 @@ def test_an_urgent_batch_starts_within_a_second_behind_100_000_items_that_can_wa
     assert done["counts"]["failed"] == 100
     assert waiting["status"] == "running"
     assert waiting["counts"]["pending"] > 0
-    assert api.post(f"/v1/batches/{low}/cancel").status_code == 200
+    assert api.post(f"/v1/batches/{low}/cancel").is_success
     eventually(lambda: is_over(api, low), seconds=60)
 
 
@@ -107,7 +107,7 @@ def test_a_paused_batch_outlives_a_restart_and_goes_on_where_it_was(stack: Stack
     with stack.http() as api:
         paused = submit_file(api, "bulk_create_items", priced(20_000))
         eventually(lambda: job(api, paused)["counts"]["succeeded"] > 0, seconds=60)
-        assert api.post(f"/v1/batches/{paused}/pause").status_code == 200
+        assert api.post(f"/v1/batches/{paused}/pause").is_success
         before = eventually(lambda: at_rest(api, paused))
 
     stack.stop()
@@ -117,7 +117,7 @@ def test_a_paused_batch_outlives_a_restart_and_goes_on_where_it_was(stack: Stack
         after = job(api, paused)
         assert (after["status"], after["counts"]) == ("paused", before["counts"])
         assert 0 < after["counts"]["succeeded"] < 20_000
-        assert api.post(f"/v1/batches/{paused}/resume").status_code == 200
+        assert api.post(f"/v1/batches/{paused}/resume").is_success
         done = eventually(lambda: is_over(api, paused), seconds=90)
     assert (done["status"], done["counts"]["succeeded"]) == ("completed", 20_000)
     with psycopg.connect(stack.facts["database_url"]) as owner:
