@@ -24,6 +24,7 @@ from local.runtime import Settings as RuntimeSettings
 from local.schedules import Schedule, fire
 from local.serving import serve
 from local.settings import MAIL_FROM, TOOLS, Settings
+from local.wire import Caller
 
 type Work = Coroutine[Any, Any, object]
 
@@ -39,6 +40,7 @@ class Parts:
         self._emulator = httpx.AsyncClient(
             base_url=settings.aws_url, timeout=30, trust_env=False, limits=httpx.Limits()
         )
+        self._caller = Caller(settings.aws_url)
         self._front = Front(self.runtime, RouteTable([]), port=settings.ports["API"])
         mailbox = Mailbox(MailStore(settings.data / "mails"), self._emulator)
         self.applications: dict[str, Any] = {
@@ -90,6 +92,7 @@ class Parts:
         await self._end_feeders()
         await self.runtime.stop()
         await self._emulator.aclose()
+        self._caller.close()
 
     async def _end_feeders(self) -> None:
         for task in self._feeders:
@@ -97,7 +100,7 @@ class Parts:
         await asyncio.gather(*self._feeders, return_exceptions=True)
 
     def _poller(self, mapping: sources.Mapping) -> sources.Poller:
-        queue = sources.Queue(self._emulator, mapping.queue_arn)
+        queue = sources.Queue(self._caller, mapping.queue_arn)
         return sources.Poller(mapping, queue, self.runtime)
 
     def _mappings(self) -> list[sources.Mapping]:

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import httpx
-
 from local.invocation import REGION, Outcome
 from local.runtime import RuntimeApiError, TooManyRequestsError
+from local.wire import CallError
 
 POLL_SECONDS: Final = 1  # Lambda waits 20; the emulator would end no sooner than its last answer
 RECEIVE_LIMIT: Final = 10  # messages SQS hands out, or deletes, in one call
@@ -60,11 +59,15 @@ class Mapping:
         )
 
 
+class Emulator(Protocol):
+    async def post(self, path: str, headers: dict[str, str], body: bytes) -> bytes: ...
+
+
 class Queue:
     """The three calls a poller makes, as SQS's JSON protocol."""
 
-    def __init__(self, http: httpx.AsyncClient, arn: str) -> None:
-        self._http = http
+    def __init__(self, emulator: Emulator, arn: str) -> None:
+        self._emulator = emulator
         self._name = arn.rpartition(":")[2]
         self._url: str | None = None
 
@@ -99,9 +102,8 @@ class Queue:
             "Content-Type": "application/x-amz-json-1.0",
             "Authorization": AUTHORIZATION,
         }
-        response = await self._http.post("/", content=json.dumps(body), headers=headers)
-        response.raise_for_status()
-        answer: dict[str, Any] = response.json() if response.content else {}
+        content = await self._emulator.post("/", headers, json.dumps(body).encode())
+        answer: dict[str, Any] = json.loads(content) if content else {}
         return answer
 
 
@@ -121,7 +123,7 @@ class Poller:
                 await slots.acquire()
                 try:
                     batch = await self._gather()
-                except httpx.HTTPError:
+                except CallError:
                     batch = []
                     await asyncio.sleep(1)
                 if batch:
@@ -153,7 +155,7 @@ class Poller:
         if self._mapping.report_item_failures:
             failed = failures(outcome.payload, {message["MessageId"] for message in batch})
         if failed is not None:
-            with suppress(httpx.HTTPError):  # then they come again: at least once, as ever
+            with suppress(CallError):  # then they come again: at least once, as ever
                 await self._queue.delete([m for m in batch if m["MessageId"] not in failed])
 
     async def _invoke(self, payload: bytes) -> Outcome | None:

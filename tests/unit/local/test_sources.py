@@ -4,13 +4,13 @@ import asyncio
 import itertools
 import json
 
-import httpx
 import pytest
 
 from local import sources
 from local.invocation import Outcome
 from local.runtime import TooManyRequestsError
 from local.sources import Mapping, Poller, Queue, failures, record
+from local.wire import CallError
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:mail"
 
@@ -28,22 +28,26 @@ class FakeSqs:
             number = str(next(self.numbers))
             self.visible.append({"MessageId": f"m{number}", "Body": body, "MD5OfBody": "md5"})
 
-    async def answer(self, request):
+    async def post(self, path, headers, body):
         if self.broken:
             self.broken -= 1
-            raise httpx.ConnectError("refused", request=request)
-        body = json.loads(request.content)
-        match request.headers["x-amz-target"]:
+            raise CallError("refused")
+        assert path == "/"
+        answer = await self.answer(headers["X-Amz-Target"], json.loads(body))
+        return json.dumps(answer).encode()
+
+    async def answer(self, target, body):
+        match target:
             case "AmazonSQS.GetQueueUrl":
                 assert body == {"QueueName": "mail"}
-                return httpx.Response(200, json={"QueueUrl": "http://sqs/mail"})
+                return {"QueueUrl": "http://sqs/mail"}
             case "AmazonSQS.ReceiveMessage":
-                return httpx.Response(200, json={"Messages": await self.receive(body)})
+                return {"Messages": await self.receive(body)}
             case "AmazonSQS.DeleteMessageBatch":
                 assert len(body["Entries"]) <= 10
                 for entry in body["Entries"]:
                     self.deleted.append(self.hidden.pop(entry["ReceiptHandle"])["Body"])
-                return httpx.Response(200, json={"Successful": []})
+                return {"Successful": []}
 
     async def receive(self, body):
         assert 1 <= body["MaxNumberOfMessages"] <= 10
@@ -79,16 +83,14 @@ def serve(sqs, function, until, **settings):
     """Run one poller until the condition holds."""
 
     async def play():
-        transport = httpx.MockTransport(sqs.answer)
-        async with httpx.AsyncClient(transport=transport, base_url="http://sqs") as http:
-            mapping = Mapping(ARN, "sender", "live", **settings)
-            task = asyncio.create_task(Poller(mapping, Queue(http, ARN), function).run())
-            async with asyncio.timeout(5):
-                while not until():  # any condition of the test
-                    await asyncio.sleep(0.005)
-            await asyncio.sleep(0.02)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        mapping = Mapping(ARN, "sender", "live", **settings)
+        task = asyncio.create_task(Poller(mapping, Queue(sqs, ARN), function).run())
+        async with asyncio.timeout(5):
+            while not until():  # any condition of the test
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(play())
 
