@@ -11,23 +11,33 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import boto3
 import psycopg
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as rules
 from schemathesis import Case, GenerationMode
 
 from functions.dead_letter_recorder.app import lambda_handler as recorder
 from local.settings import WEBHOOK_SECRETS
 from quotekit import database as databases
-from quotekit import exchange
+from quotekit import exchange, secrets, settings
 from quotekit.webhooks import applying, keyring, routing
 from quotekit.webhooks.model import PermanentError
 from quotekit.webhooks.repository import Delivery
 from tests import deliveries, documented
 from tests.conftest import Database
-from tests.functions.conftest import ACCOUNT, USER, Answer, Issuer, LambdaContext, sqs_event
+from tests.functions.conftest import (
+    ACCOUNT,
+    USER,
+    Answer,
+    Aws,
+    Issuer,
+    LambdaContext,
+    sqs_event,
+)
 from tests.functions.test_quote_processor import QUOTE
 from tests.functions.test_subscription_status import amazon_services, stripe  # noqa: F401 fixtures
 from tests.gateway import Gateway
@@ -40,8 +50,8 @@ SCHEMA: Final = schemathesis.openapi.from_dict(documented.document() | {"securit
 OPERATIONS: Final = [found.ok() for found in SCHEMA.get_all_operations()]
 DOORS: Final = sorted({operation.tags[0] for operation in OPERATIONS})
 POSITIVE: Final = GenerationMode.POSITIVE
-RULES: Final = settings(
-    max_examples=int(MANY or 12),
+RULES: Final = rules(
+    max_examples=int(MANY or 8),
     deadline=None,
     derandomize=MANY is None,
     database=None,
@@ -49,7 +59,11 @@ RULES: Final = settings(
     suppress_health_check=list(HealthCheck),
 )
 # What stands around a door; the others have the services of `aws_services`.
+PREMIUM: Final = """
+insert into app.subscriptions (account_id, plan_key, status) values (%s, 'premium', 'active')
+"""
 SURROUNDINGS: Final = {
+    "batch-processor": "batch_services",
     "subscription-status": "stripe",
     "webhook-monitor": "own_aws",
     "webhook-endpoints": "own_aws",
@@ -89,14 +103,38 @@ def own_aws(environment: pytest.MonkeyPatch) -> Iterator[vendor.Aws]:
 
 
 def forget() -> None:
+    settings.forget()
+    secrets.forget()
     exchange.forget()
     keyring.forget()
     routing.forget()
 
 
 @pytest.fixture
+def batch_services(aws_services: Aws, environment: pytest.MonkeyPatch) -> Iterator[None]:
+    """The queues of batches, and what notifications are signed with."""
+    with vendor.serve() as aws:
+        aws.give("notify", {"key": "k" * 64})
+        variables = {
+            "NOTIFY_SECRET": "notify",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.url,
+            "AWS_REGION": vendor.REGION,
+            "AWS_ACCESS_KEY_ID": vendor.KEY,
+            "AWS_SECRET_ACCESS_KEY": vendor.SECRET_KEY,
+        }
+        for name in ("batch_high", "batch", "batch_low", "notifications"):
+            queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+            variables[f"{name}_queue_url".upper()] = queue
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        forget()
+        yield
+        forget()
+
+
+@pytest.fixture
 def owner(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    """The caller owns an account and is an admin of the house."""
+    """The caller owns an account, pays for it, and is an admin of the house."""
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
         owner.execute(
@@ -104,6 +142,7 @@ def owner(database: Database) -> Iterator[psycopg.Connection[Any]]:
             [ACCOUNT, USER],
         )
         owner.execute("insert into app.user_roles (user_id, role) values (%s, 'admin')", [USER])
+        owner.execute(PREMIUM, [ACCOUNT])
         yield owner
 
 
@@ -198,7 +237,13 @@ def with_dead_letters(caller: Caller) -> None:
     caller.known["redrive_id"] = caller.make("/v1/webhook-monitor/redrive", {"all": True})
 
 
+def with_batch(caller: Caller) -> None:
+    body = {"operation": "delete_clients", "items": [str(uuid4())]}
+    caller.known["job_id"] = caller.make("/v1/batches", body)
+
+
 FURNISHED: Final = {
+    "batch-processor": with_batch,
     "catalog-manager": with_catalog,
     "quote-processor": with_quote,
     "quote-pdf-generator": with_quote,
