@@ -66,7 +66,8 @@ where stripe_subscription_id is not null
 """
 LEFT: Final = """
 select 'dead letters', count(*) from ops.webhook_dead_letters where resolved_at is null
-union all select 'promises', count(*) from app.outbox where topic like 'webhooks%'
+union all select 'promises', count(*) from app.outbox
+    where topic like 'webhooks%' and sent_at is null
 union all select 'redrives', count(*) from ops.webhook_redrives
 """
 

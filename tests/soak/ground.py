@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,6 +13,7 @@ import psycopg
 from local.database import ensure_database
 from local.postgres import PostgresError, Server
 from local.settings import STACK_NAME, STAGE
+from local.sources import POLL_SECONDS
 from tests.soak.faults import MODES, Mode
 from tests.soak.letters import Place, account, endpoint
 from tests.soak.parcels import TENANTS
@@ -92,35 +94,38 @@ class Ground:
 
     def hide_for(self, seconds: int) -> None:
         """Let messages whose worker died come back sooner than deployed."""
-        sqs = self.stack.aws("sqs")
-        for url in self._queue_urls(sqs, dead=False):
-            sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
+        for url in self._queue_urls(dead=False):
+            self._sqs.set_queue_attributes(
+                QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)}
+            )
+        # A poll that waits hides what it gets by the old setting, and nothing tells of its end.
+        time.sleep(POLL_SECONDS + 1)
 
     @contextmanager
     def dead_after(self, receives: int) -> Iterator[None]:
         """Let SQS give a message up after so few deliveries, as it does in a long outage."""
-        sqs = self.stack.aws("sqs")
         name = "RedrivePolicy"
         deployed = {}
-        for url in self._queue_urls(sqs, dead=False):
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        for url in self._queue_urls(dead=False):
+            found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])[
+                "Attributes"
+            ]
             deployed[url] = found
             fewer = json.loads(found[name]) | {"maxReceiveCount": receives}
-            sqs.set_queue_attributes(QueueUrl=url, Attributes={name: json.dumps(fewer)})
+            self._sqs.set_queue_attributes(QueueUrl=url, Attributes={name: json.dumps(fewer)})
         try:
             yield
         finally:
             for url, found in deployed.items():
-                sqs.set_queue_attributes(QueueUrl=url, Attributes=found)
+                self._sqs.set_queue_attributes(QueueUrl=url, Attributes=found)
 
     def waiting(self, *, dead: bool = False, hidden: bool = True) -> int:
         """Messages in the webhooks' queues, or in their dead-letter queues."""
-        sqs = self.stack.aws("sqs")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         names += ["ApproximateNumberOfMessagesNotVisible"] if hidden else []
         asked = (
-            sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-            for url in self._queue_urls(sqs, dead=dead)
+            self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+            for url in self._queue_urls(dead=dead)
         )
         return sum(int(count) for found in asked for count in found.values())
 
@@ -132,16 +137,24 @@ class Ground:
             return time.monotonic() - started
         return None
 
-    def visibility(self) -> int:
-        """Seconds after which a dead worker's messages come back."""
-        sqs = self.stack.aws("sqs")
+    def visibility(self, *, dead: bool = False) -> int:
+        """Seconds after which a dead worker's messages come back, or a dead recorder's."""
         name = "VisibilityTimeout"
         return max(
-            int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
-            for url in self._queue_urls(sqs, dead=False)
+            int(
+                self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][
+                    name
+                ]
+            )
+            for url in self._queue_urls(dead=dead)
         )
 
-    def _queue_urls(self, sqs: Any, *, dead: bool) -> list[str]:
+    @cached_property
+    def _sqs(self) -> Any:
+        return self.stack.aws("sqs")
+
+    @cache  # noqa: B019 there is one ground
+    def _queue_urls(self, *, dead: bool) -> list[str]:
         suffix = "-dead-letter" if dead else ""
         names = [f"{STACK_NAME}-{name}{suffix}" for name in QUEUES]
-        return [sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in names]
+        return [self._sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in names]

@@ -1,12 +1,14 @@
 """Senders as vendors run them: many at once, each sending again until it sees a 200."""
 
 import http.client
+import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from random import Random
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,21 +22,17 @@ PATIENCE: Final = 10.0  # seconds a vendor waits for an answer
 FIRST_PAUSE: Final = 0.1  # seconds; vendors wait minutes, so these are more of a strain
 LONGEST_PAUSE: Final = 2.0
 FORGED_SHARE: Final = 0.01
+ACCEPTED: Final = "200"
 
 
 @dataclass
 class Tally:
-    """What the senders saw. `lost` answers are those that no whole response came for."""
+    """What the senders saw: answers by their status and code, or the error there was instead."""
 
     accepted: int = 0
     sent_again: int = 0
-    answers: Counter[int] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    forged: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def refused(self) -> int:
-        return sum(count for status, count in self.answers.items() if status != 200)
+    answers: Counter[str] = field(default_factory=Counter)
+    forged: Counter[str] = field(default_factory=Counter)
 
 
 class Senders:
@@ -105,7 +103,10 @@ class Senders:
     ) -> None:
         pause = FIRST_PAUSE
         while not self._ending.is_set():
-            if self._post(connection, letter) == 200:
+            answer = self._exchange(connection, letter, self._signer.headers(letter))
+            with self._lock:
+                self.tally.answers[answer] += 1
+            if answer == ACCEPTED:
                 with self._lock:
                     self.tally.accepted += 1
                     self._ledger.accept(letter)
@@ -114,18 +115,6 @@ class Senders:
                 self.tally.sent_again += 1
             self._ending.wait(pause * chance.uniform(0.5, 1.5))
             pause = min(pause * 2, LONGEST_PAUSE)
-
-    def _post(self, connection: http.client.HTTPConnection, letter: Letter) -> int | None:
-        try:
-            status = self._exchange(connection, letter, self._signer.headers(letter))
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            with self._lock:
-                self.tally.lost[type(error).__name__] += 1
-            return None
-        with self._lock:
-            self.tally.answers[status] += 1
-        return status
 
     def _forge(
         self, connection: http.client.HTTPConnection, letter: Letter, chance: Random
@@ -138,19 +127,29 @@ class Senders:
             kind=letter.kind,
             endpoint_id=letter.endpoint_id,
         )
-        headers = self._signer.headers(forged, forged=True)
-        try:
-            status = self._exchange(connection, forged, headers)
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            return
+        answer = self._exchange(connection, forged, self._signer.headers(forged, forged=True))
         with self._lock:
-            self.tally.forged[status] += 1
+            self.tally.forged[answer] += 1
 
     def _exchange(
         self, connection: http.client.HTTPConnection, letter: Letter, headers: dict[str, str]
-    ) -> int:
-        connection.request("POST", self._signer.path(letter), letter.body, headers)
-        response = connection.getresponse()
-        response.read()
-        return response.status
+    ) -> str:
+        try:
+            connection.request("POST", self._signer.path(letter), letter.body, headers)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return type(error).__name__
+        if response.status == HTTPStatus.OK:
+            return ACCEPTED
+        return f"{response.status} {said(body)}"
+
+
+def said(body: bytes) -> str:
+    """The code of the function's own error, or what the gateway says when no function did."""
+    try:
+        answer = json.loads(body)
+        return str(answer.get("code") or f"gateway: {answer['message']}")
+    except (ValueError, AttributeError, KeyError):
+        return "unreadable"
