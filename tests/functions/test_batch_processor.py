@@ -529,6 +529,18 @@ def test_an_upload_is_used_by_one_batch(batches: Client) -> None:
     assert first["id"] in other.json["message"]
 
 
+def test_an_upload_submitted_again_under_its_idempotency_key_is_the_first_answer(
+    batches: Client,
+) -> None:
+    asked = UPLOADED | {"upload": upload(batches, lines(2))}
+    key = {"idempotency-key": "file-1"}
+
+    first, again = (batches("POST", "/v1/batches", asked, headers=key) for _ in range(2))
+
+    assert (first.status, again.status) == (202, 202)
+    assert first.json == again.json
+
+
 def test_the_list_has_filters_and_pages(batches: Client, owner: psycopg.Connection) -> None:
     jobs = [submit(batches, options={"priority": name}) for name in ("high", "low", "low")]
     priced = submit(batches, operation="update_item_prices", parameters={"percent": 1})

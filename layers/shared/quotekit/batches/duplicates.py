@@ -1,6 +1,6 @@
 """Which keys were there before, and where: a million of them in 42 MB.
 
-A dict of so many would take some 180. An open-addressed table of 128-bit digests holds no key
+A dict of so many would take some 140. An open-addressed table of 128-bit digests holds no key
 itself; that two different keys among a million meet in one has a chance below 10⁻²⁶.
 """
 
