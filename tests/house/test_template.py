@@ -288,6 +288,20 @@ def test_queue_and_consumer_agree_which_delivery_is_the_last(queue, variable, te
     assert str(given) == known
 
 
+def test_notifications_reach_this_machine_on_the_local_stack_only(template):
+    given = {
+        name: function["Environment"]["Variables"].get("NOTIFY_LOCALLY")
+        for name, function in functions(template).items()
+    }
+    told = {name: value for name, value in given.items() if value is not None}
+
+    assert sorted(told) == ["BatchProcessor", "NotificationSender"]
+    assert all(value == {"Fn::If": ["OnAws", "", "1"]} for value in told.values())
+    assert template["Conditions"]["OnAws"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "local"]}]
+    }
+
+
 def test_browsers_may_read_the_headers_that_the_api_sends(template):
     cors = template["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"]
 
