@@ -62,6 +62,7 @@ migrate: setup ## bring the database at DATABASE_URL to the newest migration
 
 bench: ## measure against peers; the table goes to bench/RESULTS.md
 	@bash local/setup.sh bench
+	@bash local/setup.sh examples
 	@$(BIN)/python -m bench
 
 load: setup ## a load scenario against the running stack: make load SCENARIO=burst

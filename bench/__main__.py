@@ -1,4 +1,7 @@
-"""Every measurement, one after the other, into bench/RESULTS.md: `make bench`."""
+"""Every measurement, one after the other, into bench/RESULTS.md: `make bench`.
+
+`python -m bench NAME …` measures some anew and leaves the sections of the others as they are.
+"""
 
 import os
 import platform
@@ -12,6 +15,7 @@ HERE: Final = Path(__file__).parent
 BENCHES: Final = {
     "create": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
     "webhook": "A webhook taken: webhook-handler beside stripe + boto3",
+    "throughput": "Webhooks a second: the worker alone, and the whole way",
     "monitor": "The webhook monitor over 1,000,000 stored events",
     "pdf": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
     "rls": "What row level security costs a request",
@@ -40,20 +44,29 @@ def measure(name: str) -> str:
     return done.stdout.strip()
 
 
+def section(name: str) -> str:
+    print(f"\n{BENCHES[name]}\n", flush=True)
+    found = measure(name)
+    print(found, flush=True)
+    day = datetime.now(UTC).date()
+    return f"## {BENCHES[name]}\n\n`python -m bench.{name}` on {day}\n\n{found}\n"
+
+
 def main() -> None:
-    head = HEAD.format(
-        day=datetime.now(UTC).date(),
-        cores=os.cpu_count(),
-        machine=platform.machine(),
-        python=platform.python_version(),
-    )
-    sections = [head]
-    for name, title in BENCHES.items():
-        print(f"\n{title}\n", flush=True)
-        found = measure(name)
-        print(found, flush=True)
-        sections.append(f"## {title}\n\n`python -m bench.{name}`\n\n{found}\n")
-    (HERE / "RESULTS.md").write_text("\n".join(sections))
+    results = HERE / "RESULTS.md"
+    head, *kept = results.read_text().split("\n## ")
+    sections = {text.partition("\n")[0]: f"## {text}" for text in kept}
+    if not sys.argv[1:]:
+        head = HEAD.format(
+            day=datetime.now(UTC).date(),
+            cores=os.cpu_count(),
+            machine=platform.machine(),
+            python=platform.python_version(),
+        )
+    for name in sys.argv[1:] or BENCHES:
+        sections[BENCHES[name]] = section(name)
+    listed = [sections[title].rstrip() for title in BENCHES.values() if title in sections]
+    results.write_text("\n\n".join([head.rstrip(), *listed]) + "\n")
 
 
 if __name__ == "__main__":

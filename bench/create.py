@@ -43,9 +43,17 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 def opt(folder: Path) -> tuple[Path, Path]:
     """Two /opt folders: our layers as the build makes them, the peer's libraries compiled alike."""
-    ours, theirs = folder / "ours", folder / "theirs"
-    for name in ("dependencies", "shared"):
-        target = {"dependencies": "DependenciesLayer", "shared": "SharedLayer"}[name]
+    ours, theirs = layers(folder / "ours"), folder / "theirs"
+    packages = next((PEERS / "lib").glob("python3.*")) / "site-packages"
+    shutil.copytree(packages, theirs / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "layers/shared/quotekit", theirs / "python/quotekit")
+    compile_all(theirs)
+    return ours, theirs
+
+
+def layers(place: Path) -> Path:
+    """The /opt of our functions, as the build makes it."""
+    for name, target in (("dependencies", "DependenciesLayer"), ("shared", "SharedLayer")):
         subprocess.run(
             [
                 "make",
@@ -53,18 +61,14 @@ def opt(folder: Path) -> tuple[Path, Path]:
                 "-C",
                 ROOT / "layers" / name,
                 f"build-{target}",
-                f"ARTIFACTS_DIR={ours}",
+                f"ARTIFACTS_DIR={place}",
             ],
             check=True,
             env=os.environ | {"QUOTEKIT_ARCHITECTURE": os.uname().machine},
             stdout=subprocess.DEVNULL,
         )
-    packages = next((PEERS / "lib").glob("python3.*")) / "site-packages"
-    shutil.copytree(packages, theirs / "python", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "layers/shared/quotekit", theirs / "python/quotekit")
-    for place in (theirs, ours):
-        compile_all(place)
-    return ours, theirs
+    compile_all(place)
+    return place
 
 
 def compile_all(place: Path) -> None:
