@@ -16,6 +16,7 @@ BENCHES: Final = {
     "create": "A quote created: quote-processor beside FastAPI + Mangum + psycopg",
     "webhook": "A webhook taken: webhook-handler beside stripe + boto3",
     "throughput": "Webhooks a second: the worker alone, and the whole way",
+    "batch": "Batches through the stack, and beside pgqueuer, procrastinate and Celery",
     "monitor": "The webhook monitor over 1,000,000 stored events",
     "pdf": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
     "rls": "What row level security costs a request",
