@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from rich.box import MARKDOWN  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from bench import stages  # noqa: E402
 from local.postgres import Server  # noqa: E402
 from tests.stacks import Stack  # noqa: E402
 
@@ -101,6 +102,20 @@ class Bench:
             raise SystemExit(f"{operation}: {status}")
         return ended - started, work, succeeded
 
+    def processors(self) -> tuple[float, float]:
+        """Seconds of CPU that the worker's sandboxes have used, and that PostgreSQL has."""
+        named = b"AWS_LAMBDA_FUNCTION_NAME=quotekit-local-batch-worker\0"
+        place = str(self.log.parent).encode()
+        first = int((self.log.parent / "postgres" / "postmaster.pid").read_text().split()[0])
+        workers = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                environment = (folder / "environ").read_bytes()
+                workers += (
+                    [int(folder.name)] if named in environment and place in environment else []
+                )
+        return stages.processor(*workers), stages.processor(*stages.with_children(first))
+
     def reports(self, figure: str, since: int) -> list[float]:
         """A figure of the worker's REPORT lines behind a place in the log."""
         with self.log.open() as log:
@@ -150,19 +165,29 @@ def measured(bench: Bench) -> Iterator[tuple[str, str, str]]:
 def small(bench: Bench) -> Iterator[tuple[str, str, str]]:
     ids = bench.quotes("small", SMALL)
     body = {"items": ids, "parameters": {"status": "accepted"}}
-    totals, since = [], 0
-    for run in range(RUNS + 3):
-        if run == 3:
-            totals, since = [], bench.log.stat().st_size
-        bench.owner.execute(SENT_AGAIN, ["small"])
-        bench.owner.execute("vacuum analyze app.quotes")
-        totals.append(bench.run("update_quote_status", **body)[0] * 1000)
-        time.sleep(0.3)
+    for _ in range(3):  # starts sandboxes
+        again(bench, body)
+    since = bench.log.stat().st_size
+    runs = [again(bench, body) for _ in range(RUNS)]
     name = "update_quote_status of 1,000 items, from the call to finished"
-    yield from quantiles(name, totals, SMALL_GOAL)
-    # A job's second to fourth ticket find nothing to do: the worker's own are the longest.
+    yield from quantiles(name, [run[0] for run in runs], SMALL_GOAL)
+    # What else was invoked found nothing to do: those that worked took longest.
     worker = sorted(bench.reports("Duration", since))[-RUNS:]
     yield from quantiles("the same, in the worker", worker, WORKER_GOAL)
+    for place, part in ((1, "the worker"), (2, "PostgreSQL")):
+        each = statistics.fmean(run[place] for run in runs)
+        yield f"CPU of {part} for one such batch", f"{each:.0f} ms", ""
+
+
+def again(bench: Bench, body: dict[str, Any]) -> tuple[float, float, float]:
+    """ms from the call to the end, ms of CPU of the worker and of PostgreSQL."""
+    bench.owner.execute(SENT_AGAIN, ["small"])
+    bench.owner.execute("vacuum analyze app.quotes")
+    before = bench.processors()
+    seconds = bench.run("update_quote_status", **body)[0]
+    after = bench.processors()
+    time.sleep(0.3)
+    return seconds * 1000, (after[0] - before[0]) * 1000, (after[1] - before[1]) * 1000
 
 
 def quantiles(name: str, samples: list[float], goal: float) -> Iterator[tuple[str, str, str]]:
@@ -266,7 +291,7 @@ def beside_peers() -> Table:
         folder = Path(place)
         folder.chmod(0o755)
         peer = ROOT / "bench/batch_peer"
-        with Server(folder / "data") as server:
+        with Server(folder / "data", settings={"synchronous_commit": "on"}) as server:
             ours = Ours("QuoteKit", Path(sys.executable), ROOT / "bench/batch_noop.py", server)
             contenders = [
                 ours,
