@@ -449,6 +449,59 @@ def test_a_chunk_that_always_fails_is_given_up_and_the_job_ends(
     assert found.results[0] == {"code": "error", "message": "It was tried 3 times in vain."}
 
 
+def test_a_job_of_an_operation_that_is_gone_ends_and_says_that_it_failed(
+    desk: Desk, configure: Callable[..., None]
+) -> None:
+    configure(BATCH_ATTEMPTS=2)
+    job = desk.submit("gone", entries(10), parameters={"of": "yore"})
+
+    for _ in range(2):
+        work(job)
+        desk.connection.execute("update app.batch_chunks set due_at = now()")
+
+    assert (desk.job(job).status, desk.job(job).codes) == ("completed_with_errors", {"error": 10})
+
+
+def produce(work: Work, items: Any) -> Produced:
+    return Produced([Outcome("exported")] * len(items), b"")
+
+
+def test_a_job_that_cannot_be_finished_fails(desk: Desk, configure: Callable[..., None]) -> None:
+    configure(BATCH_ATTEMPTS=2)
+
+    def finish(work: Work, parts: Any, key: str) -> Result:
+        raise OSError
+
+    operation = Operation(name="produce", item=Entry, produce=produce, finish=finish)
+    register(operation)
+    job = desk.submit("produce", entries(3))
+
+    for _ in range(3):
+        work(job)
+        desk.connection.execute("update app.batch_jobs set leased_until = now() where lease > 0")
+
+    unregister(operation)
+    found = desk.job(job)
+    assert (found.status, found.error) == ("failed", "It was tried 2 times in vain.")
+    assert found.codes == {"exported": 3}
+
+
+def test_a_job_that_is_cancelled_while_it_is_finished_has_no_result(desk: Desk) -> None:
+    def finish(work: Work, parts: Any, key: str) -> Result:
+        desk.set(work.job_id, "cancelling")
+        return Result(key, 1, "text/plain")
+
+    operation = Operation(name="produce", item=Entry, produce=produce, finish=finish)
+    register(operation)
+    job = desk.submit("produce", entries(3))
+
+    work(job)
+
+    unregister(operation)
+    assert desk.job(job).status == "cancelled"
+    assert desk.value("select result_key from app.batch_jobs where id = %s", job) is None
+
+
 def test_only_one_delayed_ticket_waits_for_a_job(desk: Desk) -> None:
     job = desk.submit("write_entries", entries(10))
     desk.connection.execute("update app.batch_chunks set due_at = now() + interval '90 seconds'")

@@ -6,13 +6,14 @@ who was stopped meanwhile finds a higher one in the row, and nothing of his is c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from quotekit import database
-from quotekit.batches.model import Priority, Status
+from quotekit.batches.model import Priority, Status, Work
 from quotekit.database import SERVICE, Connection
 from quotekit.settings import batch_settings
 
@@ -52,6 +53,17 @@ class Claim:
     number: int
     items: list[Any]
     results: list[dict[str, Any] | None]
+
+    def work(self, parameters: Any) -> Work:  # noqa: ANN401 - the operation's own
+        return Work(
+            job_id=self.id,
+            account_id=self.account_id,
+            created_by=self.created_by,
+            parameters=parameters,
+            dry_run=self.dry_run,
+            now=datetime.now(UTC),
+            number=self.number,
+        )
 
     @property
     def key(self) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from quotekit import database, outbox
 from quotekit.batches import claims, effects, preparing, settling, slices
 from quotekit.batches.claims import Claim, LeaseLostError, NotRunnableError
-from quotekit.batches.model import Outcome, Priority, Work
+from quotekit.batches.model import Operation, Outcome, Priority
 from quotekit.batches.operations import OPERATIONS
 from quotekit.batches.slices import Chunk, Counts
+from quotekit.bodies import Body
 from quotekit.database import SERVICE
 from quotekit.errors import DatabaseUnavailableError
 from quotekit.performance import logger
@@ -133,10 +133,8 @@ def finish(claim: Claim) -> None:
     with database.reading(SERVICE) as connection:
         parts = settling.parts(connection, claim.id)
     parameters = operation.parameters.model_validate(dict(claim.parameters))
-    about = (claim.id, claim.account_id, claim.created_by, parameters, claim.dry_run)
-    result = operation.finish(
-        Work(*about, now=datetime.now(UTC)), parts, f"batches/{claim.id}/result-{claim.lease}"
-    )
+    key = f"batches/{claim.id}/result-{claim.lease}"
+    result = operation.finish(claim.work(parameters), parts, key)
     if settling.finish(claim, result) is None:  # taken over, or cancelled meanwhile
         claims.release(claim)
         settling.settle(claim.id)
@@ -155,9 +153,11 @@ def failed(claim: Claim, error: Exception) -> None:
 
 
 def give_up(claim: Claim) -> None:
-    chunk = Chunk.of(claim, OPERATIONS[claim.operation], Counts())
+    """Let all that is pending fail, also of an operation that is not there any more."""
+    operation = OPERATIONS.get(claim.operation) or Operation(name=claim.operation, item=Body)
+    chunk = Chunk.of(claim, operation, Counts())
     try:
         slices.give_up(chunk, Outcome("error", GIVEN_UP.format(claim.failures + 1)))
-    except NotRunnableError:
+    except (NotRunnableError, LeaseLostError):
         claims.hand_back(claim)
     settling.settle(claim.id)

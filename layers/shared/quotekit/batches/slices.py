@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from quotekit import database, outbox, storage
 from quotekit.batches import claims, effects
 from quotekit.batches.claims import Claim
 from quotekit.batches.model import LARGEST_CHUNK, Operation, Outcome, Produced, Work
-from quotekit.database import Connection
+from quotekit.database import SERVICE, Connection
 from quotekit.settings import batch_settings
 
 TIME: Final = 500.0  # ms of work between two looks whether the job still runs
@@ -73,16 +72,7 @@ class Chunk:
         return self.operation.parameters.model_validate(dict(self.claim.parameters))
 
     def work(self) -> Work:
-        claim = self.claim
-        return Work(
-            job_id=claim.id,
-            account_id=claim.account_id,
-            created_by=claim.created_by,
-            parameters=self.parameters,
-            dry_run=claim.dry_run,
-            now=datetime.now(UTC),
-            number=claim.number,
-        )
+        return self.claim.work(self.parameters)
 
     def next(self) -> list[int]:
         """The places of as many items as there is time for in a slice, by what was measured."""
@@ -180,7 +170,7 @@ select results from app.batch_chunks where job_id = %(job_id)s and number = %(nu
 
 def give_up(chunk: Chunk, outcome: Outcome) -> None:
     """Write the same down for whatever is pending; of a commit that got lost, nobody knows here."""
-    with database.reading(chunk.work().service) as connection:
+    with database.reading(SERVICE) as connection:
         row = connection.execute(RESULTS, chunk.claim.key).fetchone()
     chunk.results = (row and row[0]) or [None] * len(chunk.claim.items)
     places = chunk.pending
@@ -190,7 +180,7 @@ def give_up(chunk: Chunk, outcome: Outcome) -> None:
 
 def write(chunk: Chunk, places: Sequence[int], outcomes: Sequence[Outcome]) -> int:
     """Write down what became of items without doing anything to them."""
-    with database.transaction(chunk.work().service) as connection:
+    with database.transaction(SERVICE) as connection:
         claims.hold(connection, chunk.claim)
         done = Done(places, outcomes, 0.0)
         checkpoint(connection, chunk, done)
