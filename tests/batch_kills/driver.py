@@ -19,7 +19,7 @@ from tests.batch_kills.worker import STEPS, SWEEPER_STEPS
 from tests.batching import Desk
 
 ROOT: Final = Path(__file__).parents[2]
-LEASE: Final = 0.6  # seconds
+SHORTEST_LEASE: Final = 0.6  # seconds
 QUEUES: Final = {"batch_high": "batch-high", "batch": "batch", "batch_low": "batch-low"}
 # Where a worker is stopped, and goes on when another has long taken over.
 STOPPED_AT: Final = (
@@ -32,7 +32,7 @@ STOPPED_AT: Final = (
     "before a result is noted",
     "before chunks are laid",
 )
-STOPPED_FOR: Final = 2.5 * LEASE
+STOPPED_FOR: Final = 2.5  # leases
 SWEEP_EVERY: Final = 0.35  # seconds
 
 UNFINISHED: Final = """
@@ -45,14 +45,14 @@ where job.finished_at is null group by job.id
 type Order = dict[str, Any]
 
 
-def environment(url: str, folder: Path) -> dict[str, str]:
+def environment(url: str, folder: Path, lease: float) -> dict[str, str]:
     return os.environ | {
         "DATABASE_URL": url,
         "BUCKETS": str(folder),
         "DOCUMENTS_BUCKET": "documents",
-        "BATCH_LEASE_SECONDS": str(LEASE),
+        "BATCH_LEASE_SECONDS": str(lease),
         "BATCH_ATTEMPTS": "1000",  # here it is the worker that is to blame, never the item
-        "DATABASE_TRANSACTION_IDLE_TIMEOUT": str(1.5 * LEASE),
+        "DATABASE_TRANSACTION_IDLE_TIMEOUT": str(1.5 * lease),
         "POWERTOOLS_SERVICE_NAME": "batch-worker",
         "POWERTOOLS_METRICS_NAMESPACE": "QuoteKit",
         "PYTHONPATH": f"{ROOT / 'layers/shared'}:{ROOT}",
@@ -62,7 +62,8 @@ def environment(url: str, folder: Path) -> dict[str, str]:
 class Nursery:
     """A process that has imported everything and forks a worker for each order."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], lease: float) -> None:
+        self._lease = lease
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.batch_kills.worker"],
             cwd=ROOT,
@@ -90,7 +91,9 @@ class Nursery:
             if "started" in told and kill_after is not None:
                 timers.append(self._later(kill_after, told["started"], signal.SIGKILL))
             if "stopped" in told:
-                timers.append(self._later(STOPPED_FOR, told["stopped"], signal.SIGCONT))
+                timers.append(
+                    self._later(STOPPED_FOR * self._lease, told["stopped"], signal.SIGCONT)
+                )
             if "ended" in told:
                 break
         for timer in timers:
@@ -186,16 +189,20 @@ class Plans:
 
 
 class Stage:
-    """Workers that take tickets until all jobs are over."""
+    """Workers that take tickets until all jobs are over.
 
-    def __init__(self, url: str, folder: Path, plans: Plans | None, *, workers: int = 3) -> None:
+    A lease has to outlive a live worker's slice on this machine as it is now, or nobody gets on."""
+
+    def __init__(
+        self, url: str, folder: Path, plans: Plans | None, *, lease: float, workers: int = 3
+    ) -> None:
         self.tally = Tally()
         self._plans = plans
         self._tickets: list[tuple[float, Order]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
-        variables = environment(url, folder)
-        self._nurseries = [Nursery(variables) for _ in range(workers + 1)]
+        variables = environment(url, folder, lease)
+        self._nurseries = [Nursery(variables, lease) for _ in range(workers + 1)]
 
     def run(self, desk: Desk, jobs: list[str], *, seconds: float) -> None:
         """Let workers loose on these jobs until they are over. Raises TimeoutError."""

@@ -1,12 +1,13 @@
 """The same jobs twice, once in peace and once under kills: both have to come to the same end."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from tests.batch_kills.driver import Plans, Stage, Tally
+from tests.batch_kills.driver import SHORTEST_LEASE, Plans, Stage, Tally
 from tests.batch_kills.worker import STEPS, SWEEPER_STEPS
 from tests.batching import ACCOUNT, USER, Desk, entries
 
@@ -14,6 +15,7 @@ NAMES: Final = UUID("01900000-0000-7000-8000-00000000beef")
 URL: Final = "https://example.com/batches"
 PRICED: Final = 120
 UPLOADED: Final = 200
+PEACEFUL_LEASES: Final = 10  # that the undisturbed run is thought to take
 ITEM: Final = """
 insert into app.items (id, account_id, name, unit, unit_cost)
 values (%(id)s, %(account_id)s, %(name)s, 'piece', %(cost)s) on conflict do nothing
@@ -124,15 +126,17 @@ def trial(
     """Jobs in peace in one database, then rounds of them in another until all have died."""
     (folder / "peace").mkdir()
     (folder / "kills").mkdir()
+    started = time.monotonic()
     expected = _peace(peaceful, urls[0], folder / "peace")
+    lease = max(SHORTEST_LEASE, (time.monotonic() - started) / PEACEFUL_LEASES)
     plans = Plans(seed, deaths=deaths)
-    stage = Stage(urls[1], folder / "kills", plans)
+    stage = Stage(urls[1], folder / "kills", plans, lease=lease)
     complaints: list[str] = []
     number = 0
     try:
         while not plans.done and not complaints and number < deaths + 20:
             current = Round(disturbed, folder / "kills", number)
-            stage.run(disturbed, current.submit(), seconds=60)
+            stage.run(disturbed, current.submit(), seconds=60 + 60 * lease)
             complaints += compared(expected, current.ends(), number)
             number += 1
     except TimeoutError as error:
@@ -145,10 +149,10 @@ def trial(
 
 
 def _peace(desk: Desk, url: str, folder: Path) -> dict[str, Any]:
-    stage = Stage(url, folder, None)
+    stage = Stage(url, folder, None, lease=30)
     only = Round(desk, folder, 0)
     try:
-        stage.run(desk, only.submit(), seconds=60)
+        stage.run(desk, only.submit(), seconds=120)
     finally:
         stage.close()
     return only.ends()
