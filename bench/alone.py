@@ -68,6 +68,7 @@ class Way:
     receives: int = 1
     rates: list[float] = field(default_factory=list)
     cpu: list[dict[str, float]] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
 
     async def round(self, events: Iterator[senders.Sent], postgres: int) -> None:
         count = BATCHES * len(self.environments)
@@ -77,9 +78,10 @@ class Way:
         async with asyncio.TaskGroup() as group:
             for environment in self.environments:
                 group.create_task(self._drain(environment, payloads))
-        seconds, spent = clock.read()
-        self.rates.append(count * 10 / seconds)
-        self.cpu.append({name: used * 1000 / (count * 10) for name, used in spent.items()})
+        spent = clock.read()
+        self.rates.append(count * 10 / spent.seconds)
+        self.others.append(spent.others / spent.seconds)
+        self.cpu.append({name: used * 100 / count for name, used in spent.by_group.items()})
 
     async def _drain(self, environment: Environment, payloads: Iterator[bytes]) -> None:
         for payload in payloads:
@@ -92,7 +94,7 @@ class Way:
         )
         return (
             f"| {self.name} | {statistics.median(rates):.0f} | {rates[0]:.0f}-{rates[-1]:.0f}"
-            f" | {worker:.2f} | {postgres:.2f} |"
+            f" | {worker:.2f} | {postgres:.2f} | {statistics.median(self.others):.1f} |"
         )
 
 
@@ -122,5 +124,8 @@ async def measure(version: Version, postgres: int) -> list[str]:
 
 
 def table(ways: Sequence[Way]) -> list[str]:
-    head = "| batches of ten | events/s | least to most | CPU ms an event: worker | PostgreSQL |"
-    return [head, "|---|---:|---:|---:|---:|", *(way.row() for way in ways)]
+    head = (
+        "| batches of ten | events/s | least to most | CPU ms an event: worker | PostgreSQL"
+        " | cores taken by others |"
+    )
+    return [head, "|---|---:|---:|---:|---:|---:|", *(way.row() for way in ways)]

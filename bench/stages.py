@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 
@@ -139,19 +139,43 @@ def version(function: str, layers: Path, variables: Mapping[str, str]) -> Versio
     return Version(function, "1", "app.lambda_handler", root, layers, 60.0, 1024, given)
 
 
+class Spent(NamedTuple):
+    """Seconds that passed, and of CPU by group; `others` is what all else here took."""
+
+    seconds: float
+    by_group: dict[str, float]
+    others: float
+
+    @property
+    def cores(self) -> str:
+        ours = sum(self.by_group.values()) / self.seconds
+        return (
+            f"{ours:.2f} of {os.cpu_count()} cores were busy with it,"
+            f" {self.others / self.seconds:.2f} with other work of the machine."
+        )
+
+
 class Clock:
-    """CPU of groups of processes since it was made, in seconds."""
+    """CPU of groups of processes since it was made."""
 
     def __init__(self, groups: Mapping[str, Callable[[], list[int]]]) -> None:
         self._groups = groups
-        self._before = self._now()
+        self._before, self._all = self._now(), busy()
         self._started = time.monotonic()
 
     def _now(self) -> dict[str, float]:
         return {name: processor(*pids()) for name, pids in self._groups.items()}
 
-    def read(self) -> tuple[float, dict[str, float]]:
-        """Seconds that passed, and of CPU by group."""
+    def read(self) -> Spent:
         now = self._now()
         spent = {name: now[name] - self._before[name] for name in now}
-        return time.monotonic() - self._started, spent
+        others = max(busy() - self._all - sum(spent.values()), 0.0)
+        return Spent(time.monotonic() - self._started, spent, others)
+
+
+def busy() -> float:
+    """Seconds all cores together worked since the machine started."""
+    user, nice, system, _idle, _waiting, *rest = map(
+        int, Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    )
+    return (user + nice + system + sum(rest[:3])) / TICKS

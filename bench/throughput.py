@@ -29,7 +29,7 @@ import psycopg  # noqa: E402
 import uvloop  # noqa: E402
 
 from bench import alone, create, senders, stages  # noqa: E402
-from bench.stages import HANDLER, WORKER, Clock, sandboxes, with_children  # noqa: E402
+from bench.stages import HANDLER, WORKER, Clock, Spent, sandboxes, with_children  # noqa: E402
 from local.clients import client  # noqa: E402
 from local.front import Front  # noqa: E402
 from local.invocation import REGION, Version  # noqa: E402
@@ -160,13 +160,15 @@ async def from_a_full_queue(place: Place) -> list[str]:
         clock, first = Clock(place.groups()), place.progress.look()
         since = place.progress.samples[-1][0]
         await place.progress.reach(before + QUEUED * 5 // 6)
-        _, spent = clock.read()
+        spent = clock.read()
         done = place.progress.look() - first
         rate = place.progress.slope(since)
         await place.progress.reach(before + QUEUED)
     return [
         f"From a full queue of the emulator, four sandboxes: {rate:.0f}/s",
-        *costs(spent, dict.fromkeys(spent, done)),
+        *costs(spent.by_group, dict.fromkeys(spent.by_group, done)),
+        "",
+        spent.cores,
     ]
 
 
@@ -198,7 +200,7 @@ async def together(place: Place) -> list[str]:
         for _ in range(int(SECONDS)):
             await asyncio.sleep(1)
             place.progress.look()
-        seconds, spent = clock.read()
+        spent = clock.read()
         rate, until = place.progress.slope(since), time.monotonic()
         answers = json.loads((await sender.communicate())[0])
         accepted = sum(status == 200 for _, status, _ in answers)
@@ -208,8 +210,8 @@ async def together(place: Place) -> list[str]:
         await asyncio.gather(server, return_exceptions=True)
     window = [one for one in answers if since <= one[0] <= until]
     return [
-        *told(window, answers, seconds, rate, drained),
-        *per_stage(spent, seconds, window, rate),
+        *told(window, answers, spent, rate, drained),
+        *per_stage(spent, window, rate),
     ]
 
 
@@ -229,12 +231,12 @@ async def started(port: int) -> asyncio.subprocess.Process:
 
 
 def told(
-    window: Sequence[Any], answers: Sequence[Any], seconds: float, rate: float, drained: float
+    window: Sequence[Any], answers: Sequence[Any], spent: Spent, rate: float, drained: float
 ) -> list[str]:
     took = sorted(latency * 1000 for _, _, latency in window)
     p50, p95, p99 = (took[int(len(took) * share)] for share in (0.5, 0.95, 0.99))
     refused = sum(status != 200 for _, status, _ in answers)
-    accepted = sum(status == 200 for _, status, _ in window) / seconds
+    accepted = sum(status == 200 for _, status, _ in window) / spent.seconds
     met = "met" if accepted >= ACCEPTED_GOAL else "MISSED"
     return [
         f"| accepted/s (goal {ACCEPTED_GOAL}) | committed/s | p50 ms | p95 ms | p99 ms | not 200 |",
@@ -248,13 +250,13 @@ def told(
     ]
 
 
-def per_stage(
-    spent: Mapping[str, float], seconds: float, window: Sequence[Any], rate: float
-) -> list[str]:
-    applied = round(rate * seconds)
-    events = {name: applied if name in {"worker", "PostgreSQL"} else len(window) for name in spent}
-    busy = sum(spent.values()) / seconds
-    return [*costs(spent, events), "", f"{busy:.2f} of {os.cpu_count()} cores were busy with it."]
+def per_stage(spent: Spent, window: Sequence[Any], rate: float) -> list[str]:
+    applied = round(rate * spent.seconds)
+    events = {
+        name: applied if name in {"worker", "PostgreSQL"} else len(window)
+        for name in spent.by_group
+    }
+    return [*costs(spent.by_group, events), "", spent.cores]
 
 
 async def measure(folder: Path) -> None:

@@ -42,6 +42,8 @@ def apply_together(records: Sequence["SQSRecord"], now: datetime) -> dict[str, t
 
     Empty for fewer than two; raises when one of them fails, and then nothing happened.
     """
+    if len(records) <= 1:
+        return {}
     given = {record.message_id: one for record in records if (one := _shareable(record, now))}
     if len(given) <= 1:
         return {}
