@@ -3,7 +3,9 @@ pgqueuer, procrastinate and Celery: `python -m bench.batch`.
 
 The stack is one of its own, with the emulator's queues (which show a message up to 0.1 s late) and
 Lambda's memory limits reported by the runner. The peers take turns with us on one PostgreSQL that
-waits for the disk, two worker processes each, from a full queue until it is empty.
+waits for the disk, two worker processes each, from a full queue until it is empty. Each of theirs
+is a job with a life of its own; ours are items of one job, up to a thousand in a transaction.
+Celery's are in memory, taken before they are done, and leave no result.
 """
 
 import json
