@@ -72,8 +72,9 @@ load: setup ## a load scenario against the running stack: make load SCENARIO=bur
 openapi: setup ## describe every door in docs/openapi.json
 	@PYTHONPATH=layers/shared:. $(BIN)/python -m docs.openapi
 
-soak: setup ## crash the webhooks' workers and database at length (DELIVERIES=200000, SEED=)
+soak: setup ## crash workers and database at length (DELIVERIES=200000, DEATHS=1000, SEED=)
 	@$(BIN)/python -m tests.soak
+	@PYTHONPATH=layers/shared:. $(BIN)/python -m tests.batch_kills --deaths $${DEATHS:-1000} $(if $(SEED),--seed $(SEED))
 
 deploy: setup ## build for AWS and deploy with your own credentials: make deploy STAGE=staging
 	@$(SAM) build --cached --parallel --config-env $(STAGE)

@@ -531,6 +531,18 @@ def test_no_item_starts_later_than_a_second_after_a_cancel(desk: Desk, operation
     assert len(desk.entries(job)) == found.succeeded < 1_000
 
 
+def test_a_cancelled_job_ends_before_its_ticket_is_spent_on_others(desk: Desk) -> None:
+    desk.submit("write_entry", entries(10))
+    job = desk.submit("write_entry", entries(10))
+    desk.set(job, "cancelling")
+
+    engine.serve("normal", job, lambda: 0.0)
+
+    found = desk.job(job)
+    assert (found.status, found.skipped) == ("cancelled", 10)
+    assert desk.entries(job) == []
+
+
 def test_a_paused_job_goes_on_where_it_was(desk: Desk) -> None:
     job = desk.submit("write_entry", entries(200, seconds=0.005), chunk=100)
     with ThreadPoolExecutor(1) as pool:

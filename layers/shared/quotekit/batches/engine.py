@@ -35,6 +35,8 @@ class Turn:
 def serve(priority: Priority, job_id: UUID, remaining: Clock) -> Turn:
     """Work at whatever jobs of this priority are due; `remaining` tells this worker's seconds."""
     counts = Counts()
+    if settling.is_ending(job_id):  # its own ticket: nobody else's chunks come before its end
+        settling.settle(job_id)
     while remaining() > LEAST_TIME:
         claim = claims.claim(priority, seconds=remaining())
         if claim is None:

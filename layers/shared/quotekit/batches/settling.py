@@ -103,6 +103,18 @@ def settle(job_id: UUID) -> Settled | None:
     return end(job_id)
 
 
+ENDING: Final = """
+select status in ('cancelling', 'stopping') from app.batch_jobs where id = %(id)s
+"""
+
+
+def is_ending(job_id: UUID) -> bool:
+    """Whether a job was cancelled or stopped and has not ended yet."""
+    with database.reading(SERVICE) as connection:
+        row = connection.execute(ENDING, {"id": job_id}).fetchone()
+    return row is not None and row[0]
+
+
 STOP: Final = """
 update app.batch_jobs as job
 set status = 'stopping',
