@@ -5,7 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import psycopg
@@ -60,6 +61,12 @@ def work(job: UUID | None = None, priority: Any = "normal", seconds: float = 60)
     """One worker's turn, with so many seconds left."""
     deadline = time.monotonic() + seconds
     return engine.serve(priority, job or uuid4(), lambda: deadline - time.monotonic())
+
+
+PROGRESS: Final = """
+select (select sum(succeeded + failed + skipped) from app.batch_chunks where job_id = %(id)s),
+    (select count(*) from app.ledger where job_id = %(id)s)
+"""
 
 
 def take(priority: Any = "normal") -> Claim:
@@ -507,6 +514,28 @@ def test_only_one_delayed_ticket_waits_for_a_job(desk: Desk) -> None:
     desk.connection.execute("update app.batch_chunks set due_at = now() + interval '90 seconds'")
 
     assert [work(job).ticket_after for _ in range(3)] == [90, None, None]
+
+
+# ---- progress ----
+
+
+@pytest.mark.parametrize("operation", ["write_entries", "write_entry"])
+def test_progress_is_what_is_committed_and_no_commit_holds_back_a_second(
+    desk: Desk, operation: str
+) -> None:
+    """The ledger's rows become visible with the commit that counts them, not before or after."""
+    job = desk.submit(operation, entries(400, seconds=0.005), chunk=200)
+    looks = [0]
+
+    with ThreadPoolExecutor(1) as pool:
+        turn = pool.submit(work, job)
+        while not turn.done():
+            counted, written = desk.connection.execute(PROGRESS, {"id": job}).fetchone() or (0, 0)
+            assert counted == written
+            looks.append(counted)
+
+    assert looks == sorted(looks)
+    assert max(after - before for before, after in pairwise(looks)) * 0.005 <= 1
 
 
 # ---- stopping -------------------------------------------------------------------------------
