@@ -10,7 +10,8 @@ PLACE: Final = Path(__file__).parents[1] / "openapi.json"
 
 def text() -> str:
     """The document as it is committed."""
-    os.environ |= {"POWERTOOLS_SERVICE_NAME": "openapi", "POWERTOOLS_METRICS_NAMESPACE": "QuoteKit"}
+    for name in ("SERVICE_NAME", "METRICS_NAMESPACE"):  # the doors' logger wants them
+        os.environ.setdefault(f"POWERTOOLS_{name}", "openapi")
     from docs.openapi.document import document
 
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
