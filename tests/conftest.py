@@ -18,6 +18,9 @@ import pytest
 
 from local.postgres import Server
 
+# The doors' logger and metrics are made at import, whichever test imports them first.
+os.environ |= {"POWERTOOLS_SERVICE_NAME": "test", "POWERTOOLS_METRICS_NAMESPACE": "QuoteKit"}
+
 ROOT: Final = Path(__file__).parents[1]
 LOGIN: Final = "quotekit_functions"
 PASSWORD: Final = "login"
