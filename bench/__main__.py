@@ -19,6 +19,7 @@ BENCHES: Final = {
     "batch": "Batches through the stack, and beside pgqueuer, procrastinate and Celery",
     "monitor": "The webhook monitor over 1,000,000 stored events",
     "pdf": "A quote printed: typst beside ReportLab, WeasyPrint and fpdf2",
+    "reports": "Reports over 100,000 quotes of one account",
     "rls": "What row level security costs a request",
     "runner": "The local runner",
 }

@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -262,20 +262,24 @@ def per_stage(spent: Spent, window: Sequence[Any], rate: float) -> list[str]:
 async def measure(folder: Path) -> None:
     opt = await asyncio.to_thread(create.layers, folder / "opt")
     with stages.database(folder) as (url, postgres):
-        async with stages.emulator(folder / "aws") as (aws_url, emulator):
-            stages.put_secrets(aws_url)
-            variables = {"AWS_ENDPOINT_URL": aws_url, "DATABASE_URL": url}
-            variables |= stages.queues(aws_url)
-            handler, worker = (stages.version(one, opt, variables) for one in (HANDLER, WORKER))
-            progress = Progress(stages.owner(folder, url))
-            place = Place(aws_url, emulator, postgres, (handler, worker), progress)
-            parts = {
-                "alone": lambda: alone.measure(worker, postgres),
-                "queue": lambda: from_a_full_queue(place),
-                "front": lambda: together(place),
-            }
-            for name in sys.argv[1:] or parts:
-                print(*await parts[name](), "", sep="\n", flush=True)
+        progress = Progress(stages.owner(folder, url))
+        for name in sys.argv[1:] or PARTS:
+            # Its own queues for each part: the emulator gives messages to polls of the part before,
+            # whose connections are closed, and they would not be seen again for six minutes.
+            async with stages.emulator(folder / name) as (aws_url, emulator):
+                stages.put_secrets(aws_url)
+                variables = {"AWS_ENDPOINT_URL": aws_url, "DATABASE_URL": url}
+                variables |= stages.queues(aws_url)
+                versions = [stages.version(one, opt, variables) for one in (HANDLER, WORKER)]
+                place = Place(aws_url, emulator, postgres, (versions[0], versions[1]), progress)
+                print(*await PARTS[name](place), "", sep="\n", flush=True)
+
+
+PARTS: Final[Mapping[str, Callable[[Place], Awaitable[list[str]]]]] = {
+    "alone": lambda place: alone.measure(place.versions[1], place.postgres),
+    "queue": from_a_full_queue,
+    "front": together,
+}
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def parameters(settings: Settings) -> dict[str, str]:
         "JwtIssuer": settings.issuer_url,
         "JwtAudience": "quotekit",
         "JwksUrl": f"{settings.issuer_url}/.well-known/jwks.json",
-        "PortalUrl": settings.api_url,
+        "PortalUrl": f"{settings.api_url}/q",
         "MailFrom": MAIL_FROM,
     }
     declared = template.load(TEMPLATE).get("Parameters", {})

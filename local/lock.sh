@@ -23,6 +23,8 @@ only functions/quote_pdf_generator/requirements.txt pdf
 only functions/batch_worker/requirements.txt pdf
 only functions/database_migrator/requirements.txt migrator
 only functions/subscription_status/requirements.txt billing
+only functions/invoice_manager/requirements.txt billing
+only functions/quote_portal/requirements.txt billing
 only local/requirements/runtime.txt runtime
 only local/requirements/emulator.txt emulator
 only local/requirements/sam.txt sam

@@ -13,7 +13,7 @@ from local.deployment import Deployment
 from local.environment import LogSink
 from local.front import Front
 from local.invocation import REGION
-from local.issuer import Issuer, IssuerPages
+from local.issuer import USER, Issuer, IssuerPages
 from local.lambda_api import LambdaApi
 from local.mailbox import Mailbox
 from local.mails import MailStore
@@ -24,6 +24,8 @@ from local.runtime import Settings as RuntimeSettings
 from local.schedules import Schedule, fire
 from local.serving import serve
 from local.settings import MAIL_FROM, TOOLS, Settings
+from local.try_it import TryIt
+from local.web import Web
 from local.wire import Caller
 
 type Work = Coroutine[Any, Any, object]
@@ -44,7 +46,7 @@ class Parts:
         self._front = Front(self.runtime, RouteTable([]), port=settings.ports["API"])
         mailbox = Mailbox(MailStore(settings.data / "mails"), self._emulator)
         self.applications: dict[str, Any] = {
-            "API": self._front,
+            "API": Web(TryIt(self._front, lambda: issuer.token(*USER))),
             "MAIL": mailbox.application,
             "INVOKE": LambdaApi(self.runtime).application,
             "ISSUER": IssuerPages(issuer).application,

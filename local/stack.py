@@ -206,6 +206,7 @@ class Stack:
         )
         rows = {
             "API": settings.api_url,
+            "Try it": f"{settings.api_url}/docs",
             "Mail": settings.mail_url,
             "AWS": f"{settings.aws_url}   (aws --endpoint-url …)",
             "Invoke": settings.invoke_url,

@@ -137,6 +137,9 @@ class Desk:
         self.connection.execute(LEDGER)
         for account in accounts or (ACCOUNT,):
             self.connection.execute("insert into app.accounts (id) values (%s)", [account])
+            self.connection.execute(
+                "insert into app.members (account_id, user_id) values (%s, %s)", [account, USER]
+            )
 
     def submit(
         self,

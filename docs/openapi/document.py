@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from docs.openapi import errors, webhooks
+from docs.openapi import errors, examples, portal, webhooks
 from docs.openapi.routes import ROOT, Taken, taken
 from docs.openapi.schemas import Json, Schemas, without_null
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 LINES: Final = frozenset({"list_items"})  # lists that come whole and as lines to who asks for that
+CSV: Final = "text/csv"
+TABLES: Final = "/v1/reports/"  # what also comes as a table to who asks for that
 KEY: Final[Json] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -41,7 +43,7 @@ def document() -> Json:
         paths.setdefault(route.path, {})[route.method.lower()] = operation(
             route, names[route.method, route.path], schemas
         )
-    paths |= webhooks.paths()
+    paths |= webhooks.paths() | portal.paths()
     components = schemas.used_by(paths) | errors.SCHEMAS
     return {
         "openapi": "3.1.0",
@@ -90,10 +92,13 @@ def operation(route: Taken, name: str, schemas: Schemas) -> Json:
     }
     if route.name in LINES:
         found["responses"] |= in_lines(found["responses"])
+    if route.path.startswith(TABLES):
+        rows = {"schema": {"type": "string", "description": "a header, and a line for each row"}}
+        found["responses"]["200"]["content"][CSV] = rows
     if route.public:
         found["security"] = []
     if route.body:
-        content = {JSON: {"schema": schemas.given(route.body)}}
+        content = {JSON: {"schema": schemas.given(route.body)} | examples.of(route.body)}
         found["requestBody"] = {"required": route.body_required, "content": content}
     return found
 

@@ -41,11 +41,13 @@ HEADERS: Final[dict[str, Json]] = {
     },
 }
 # What neither a signature nor a method tells: plans' limits, and who may.
-LIMITED: Final = frozenset({"create_client", "send_quote"})
-GATED: Final = frozenset({"create_batch"})  # by what a plan has
-EARLY_OR_LATE: Final = frozenset({"get_result"})  # not there yet, or not any more
-ADMINS: Final = ("/v1/webhook-monitor/", "/v1/health/deep", "/v1/batches/signing-secret")
-OWNERS: Final = ("/v1/billing/", "/v1/webhook-endpoints")  # to change something
+LIMITED: Final = frozenset({"create_client", "send_quote", "copy_shared_item", "start_tour"})
+SOUGHT: Final = frozenset(  # by what is not in the path
+    {"get_account", "change_account", "transfer_account", "accept_invitation", "get_funnel"}
+)
+RATED: Final = frozenset({"invite", "resend_invitation"})
+EARLY: Final = frozenset({"get_result"})  # not there yet
+LATE: Final = frozenset({"get_result", "accept_invitation"})  # not there any more
 
 
 def code_of(status: HTTPStatus) -> str:
@@ -82,8 +84,11 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
     writes = route.method != "GET"
     if not route.public:
         yield HTTPStatus.UNAUTHORIZED
-    if route.in_path or route.method == "DELETE":
+        yield HTTPStatus.FORBIDDEN  # no member, or not by his role
+    if route.in_path or route.method == "DELETE" or route.name in SOUGHT:
         yield HTTPStatus.NOT_FOUND
+    if route.name in RATED:
+        yield HTTPStatus.TOO_MANY_REQUESTS
     if route.in_path or route.query or writes:
         yield HTTPStatus.UNPROCESSABLE_ENTITY
     if writes:
@@ -93,9 +98,7 @@ def statuses(route: Taken) -> Iterator[HTTPStatus]:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     if route.name in LIMITED:
         yield HTTPStatus.PAYMENT_REQUIRED
-    if route.name in EARLY_OR_LATE:
+    if route.name in EARLY:
         yield HTTPStatus.CONFLICT
+    if route.name in LATE:
         yield HTTPStatus.GONE
-    owned = writes and route.path.startswith(OWNERS)
-    if owned or route.path.startswith(ADMINS) or route.name in GATED:
-        yield HTTPStatus.FORBIDDEN

@@ -45,7 +45,10 @@ class Schemas:
             ref_template=REF + "{model}",
             schema_generator=Exact,
         )
-        self.components = renamed(definitions.get("$defs", {}))
+        defined = definitions.get("$defs", {})
+        self.components = renamed(defined)
+        if len(self.components) != len(defined):
+            raise ValueError("Two classes would have one name in the document; rename one.")
         self._found = {key: renamed(schema) for (key, _), schema in found.items()}
 
     def given(self, kind: Any) -> Json:

@@ -99,7 +99,7 @@ def change_settings(body: CompanyChange) -> api.Answer[company.Settings]:
 
 
 @app.post("/v1/company-settings/logo")
-def offer_logo(body: LogoOffer) -> api.Created[logo.Upload]:
+def offer_logo(body: LogoOffer) -> api.Created[logo.LogoForm]:
     return create(lambda c: logo.offer(c, api.caller(app).account_id, body, now=datetime.now(UTC)))
 
 

@@ -41,7 +41,18 @@ def record_handler(record: SQSRecord) -> None:
     if not letter.leased:
         queues.back_off(record, queues.url("mail"), first=5, longest=300)
         raise MailNotSentError(letter.reason or "another worker is sending it")
-    send(record, letter)
+    if letter.overtaken:
+        drop(letter)
+    else:
+        send(record, letter)
+
+
+def drop(letter: Mail) -> None:
+    """A client who answered while his reminder was on its way is not reminded."""
+    reason = "the quote was answered, replaced or expired first"
+    with database.transaction(database.SERVICE) as connection:
+        repository.give_back(connection, letter.id, reason, final=True)
+        note(connection, letter, "mail.dropped", reason=reason)
 
 
 def send(record: SQSRecord, letter: Mail) -> None:

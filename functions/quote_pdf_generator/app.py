@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quotekit import api, database, outbox, performance, queues, storage
 from quotekit.performance import logger, metrics
-from quotekit.quotes import basis, document, printing, repository
+from quotekit.quotes import acceptances, basis, document, printing, repository
 from quotekit.quotes.logos import LogoError
 from quotekit.quotes.printing import Download, Printed, Sheet
 from quotekit.records import RecordProcessor
@@ -41,7 +41,8 @@ def compose(connection: database.Connection, found: repository.Found) -> Sheet:
             logo = storage.get(storage.assets(), company.logo_key)
         except FileNotFoundError:
             logger.warning("the logo is gone", key=company.logo_key)
-    return printing.compose(found, company, logo=logo, watermark=watermark)
+    accepted = acceptances.of_quote(connection, found.quote.id, found.account_id)
+    return printing.compose(found, company, logo=logo, watermark=watermark, accepted=accepted)
 
 
 def print_sheet(sheet: Sheet) -> Printed:

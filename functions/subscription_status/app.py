@@ -73,7 +73,7 @@ def ask[T](what: str, put: Put[T], price: requests.PlanChange | None = None) -> 
             return api.Answer.text(kept.status, kept.body, api.REPLAYED)
         offer = service.offer(connection, price.price, price.plan) if price else None
     order = orders.Order(client.stripe(SECONDS), payer, offer, key)
-    answer = orders.place(order, lambda: put(orders, order))
+    answer = orders.place(order.stripe, payer.account_id, lambda: put(orders, order))
     if payer.customer_id is None and isinstance(answer, orders.Checkout):
         with database.transaction(database.SERVICE) as connection:
             service.remember(connection, payer, answer.customer_id, datetime.now(UTC))

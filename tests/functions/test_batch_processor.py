@@ -239,9 +239,15 @@ SHAPES: Final[dict[str, tuple[Any, dict[str, Any], list[Any]]]] = {
     "update_quote_status": (IDS[0], {"status": "accepted"}, ["", {"id": IDS[0], "status": 1}]),
     "send_quotes": (IDS[0], {"channel": "link"}, ["", 1]),
     "export_quotes": (IDS[0], {"format": "csv"}, ["", 1]),
+    "export_account": (
+        {"table": "app.quotes"},
+        {},
+        ["", 1, {"table": "x"}, {"table": "a.b; drop"}],
+    ),
     "import_clients": ({"name": "Grace"}, {}, [{}, {"name": ""}, {"name": "A", "email": "x"}]),
     "bulk_create_items": (AN_ITEM, {}, [{}, AN_ITEM | {"unit_cost": -1}, AN_ITEM | {"x": 1}, 7]),
     "update_item_prices": (IDS[0], {"percent": 5}, ["", 1]),
+    "quote_assessments": (IDS[0], {}, ["", 1]),
     "recalculate_quotes": (IDS[0], {}, ["", 1]),
 }
 
@@ -458,6 +464,19 @@ def test_an_upload_is_prepared_worked_at_and_its_bad_lines_are_listed(
     ]  # fmt: skip
     assert failed[2]["message"] == "the same as line 1"
     assert failed[1]["item"] == "{"
+
+
+def test_an_import_without_room_names_nobody_of_the_account(
+    batches: Client, owner: psycopg.Connection
+) -> None:
+    clients(owner, 1)
+    owner.execute("update app.plans set clients = 2")
+    items = [{"name": "Grace"}, {"name": "Ada"}, {"name": "A"}]
+    job = submit(batches, operation="import_clients", items=items)
+
+    work(job)
+
+    assert get(batches, job)["tallies"] == {"created": 1, "quota": 1, "unchanged": 1, "matched": 1}
 
 
 def submit_upload(batches: Client, upload_id: str, **changes: Any) -> Any:

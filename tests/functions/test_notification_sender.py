@@ -440,6 +440,8 @@ def test_nobody_else_is_told_it(role, world: World, door: Client):
 def test_an_account_reads_what_came_of_its_notifications(
     world: World, door: Client, issuer: Issuer, sent_later: list[float]
 ):
+    world.owner.execute(MEMBER, [ACCOUNT, USER, "owner"])
+    world.owner.execute(MEMBER, [STRANGER, OTHER_USER, "owner"])
     job = world.job()
     world.receiver.behaviours = [receivers.answers(b"HTTP/1.1 500 No\r\n\r\n")]
     deliver(world.tell(job))

@@ -1,6 +1,6 @@
 """Every hour: sent quotes expire when their last day has ended at their account's place."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -32,6 +32,8 @@ def test_a_quote_holds_until_midnight_at_the_accounts_place(
     quotes("GET", "/v1/usage")
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+        member = "insert into app.members (account_id, user_id) values (%s, %s)"
+        owner.execute(member, [ACCOUNT, USER])
         owner.execute(
             "insert into app.company_settings (account_id, time_zone) values (%s, %s)",
             [ACCOUNT, "Pacific/Auckland"],  # twelve hours ahead of UTC in June
@@ -46,6 +48,35 @@ def test_a_quote_holds_until_midnight_at_the_accounts_place(
     assert quotes("GET", f"/v1/quotes/{quote_id}").json["status"] == "expired"
     history = quotes("GET", f"/v1/quotes/{quote_id}/history").json["data"]
     assert (history[-1]["action"], history[-1]["actor_id"]) == ("quote.expired", None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "last_day", "ends"),
+    [
+        ("America/New_York", "2035-03-10", "2035-03-11T05:00:00"),  # clocks go on two hours later
+        ("America/New_York", "2035-03-11", "2035-03-12T04:00:00"),  # that day has 23 hours
+        ("America/New_York", "2035-11-04", "2035-11-05T05:00:00"),  # and that one 25
+        ("America/Santiago", "2035-09-01", "2035-09-02T04:00:00"),  # there is no such midnight
+        ("America/Havana", "2035-11-03", "2035-11-04T04:00:00"),  # there are two, and this is first
+        ("Asia/Kathmandu", "2035-06-30", "2035-06-30T18:15:00"),
+        ("Pacific/Kiritimati", "2035-06-30", "2035-06-30T10:00:00"),
+    ],
+)
+def test_the_last_day_ends_by_the_accounts_clock_also_where_it_is_changed(
+    zone: str, last_day: str, ends: str, quotes: Client, database: Database
+) -> None:
+    quote = quotes("POST", "/v1/quotes", QUOTE | {"valid_until": last_day}).json
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "insert into app.company_settings (account_id, time_zone) values (%s, %s)",
+            [ACCOUNT, zone],
+        )
+    assert quotes("POST", f"/v1/quotes/{quote['id']}/send", {"channel": "link"}).status == 200
+    end = datetime.fromisoformat(ends).replace(tzinfo=UTC)
+
+    counts = [expire(end - timedelta(seconds=1)), expire(end), expire(end)]
+
+    assert counts == [0, 1, 0]
 
 
 def test_an_answered_quote_does_not_expire(quotes: Client) -> None:

@@ -258,6 +258,8 @@ def test_stripes_events_reach_the_plan_through_the_worker_in_any_order(
     call = Client(lambda_handler, issuer.token(USER, ACCOUNT), "GET /v1/subscription")
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+        member = "insert into app.members (account_id, user_id) values (%s, %s)"
+        connection.execute(member, [ACCOUNT, USER])
     product, customer = of.product(), of.customer(ACCOUNT)
     held = of.subscription(customer["id"], of.price(product["id"]))
     events = [

@@ -31,7 +31,14 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     "EdgeFunctionsHealthCheck": DATABASE
     | {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics", "s3:ListBucket"},
     "CatalogManager": DATABASE | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "SharedCatalogue": DATABASE,
+    "PackageManager": DATABASE,
+    "OnboardingManager": DATABASE,
     "QuoteProcessor": DATABASE | {"sqs:SendMessage"},
+    "QuoteVersions": DATABASE,
+    "MailTemplates": DATABASE,
+    "QuoteMails": DATABASE,
+    "QuotePortal": DATABASE | {"sqs:SendMessage", "s3:GetObject", "s3:ListBucket"},
     "QuotePdfGenerator": DATABASE
     | CONSUME
     | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
@@ -44,10 +51,12 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     "WebhookMonitor": DATABASE
     | {"sqs:SendMessage", "sqs:GetQueueAttributes"}
     | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "AccountManager": DATABASE | {"sqs:SendMessage"},
     "WebhookEndpoints": DATABASE
     | {f"secretsmanager:{verb}Secret" for verb in ("Create", "Delete")}
     | {"secretsmanager:PutSecretValue"},
     "SubscriptionStatus": DATABASE,
+    "InvoiceManager": DATABASE,
     "BatchProcessor": DATABASE
     | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"}
     | {"s3:AbortMultipartUpload"},
@@ -56,7 +65,10 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     | {"sqs:SendMessage", "s3:GetObject", "s3:PutObject", "s3:ListBucket"}
     | {"s3:AbortMultipartUpload"},
     "NotificationSender": DATABASE | CONSUME,
+    "AssessmentManager": DATABASE,
+    "QuoteReporter": DATABASE,
     "QuoteExpirer": DATABASE,
+    "QuoteReminder": DATABASE | {"sqs:SendMessage"},
     "RecordPurger": DATABASE,
     "DatabaseMigrator": DATABASE,
 }

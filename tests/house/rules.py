@@ -100,7 +100,7 @@ def alarms_are_heard(template: Template) -> Iterator[str]:
         ]
         if len(looked_at) > MOST_METRICS_OF_AN_ALARM:
             yield f"{name}: CloudWatch refuses it"
-    groups = ("ThrottlesAlarm", "BackgroundThrottlesAlarm")
+    groups = [name for name in template["Resources"] if name.endswith("ThrottlesAlarm")]
     covered = json.dumps([template["Resources"][name]["Properties"]["Metrics"] for name in groups])
     board = json.dumps(template["Resources"]["Dashboard"]["Properties"]["DashboardBody"])
     for name in functions(template):

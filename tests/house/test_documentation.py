@@ -1,6 +1,7 @@
 """What the README must say, and the size a door may have."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,21 @@ def test_every_error_code_is_in_the_readme_with_its_status() -> None:
     missing = [e.code for e in tree if f"{e.code} | {e.status.value}" not in README]
 
     assert missing == []
+
+
+SHOWN = re.findall(r"\[(test_\w+)\]\((tests/[\w/]+\.py)\)", README)
+
+
+def test_each_row_beside_other_tools_names_a_test() -> None:
+    section = README.partition("## Beside other tools")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+
+    assert len(rows) == len(SHOWN) > 10
+
+
+@pytest.mark.parametrize(("name", "file"), SHOWN)
+def test_the_test_that_the_readme_names_is_there(name: str, file: str) -> None:
+    assert re.search(rf"^(    )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda path: path.parent.name)

@@ -122,6 +122,7 @@ def test_the_rule_notices_who_breaks_it(database: Database, rule: str) -> None:
     assert len(broken(database, rule)) == 1
 
 
+ROLES = "authenticated, service_role, ops_admin, quote_client"
 DESCRIBE = """
 select 'column', table_schema || '.' || table_name, column_name,
     data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
@@ -153,7 +154,7 @@ def migrate(server: Server, migrated: str) -> Any:
     """dbmate on an empty database, by a role that is no superuser: as on RDS."""
     with psycopg.connect(server.url, autocommit=True) as owner:
         owner.execute("create role migrating login createrole password 'migrating'")
-        owner.execute("grant authenticated, service_role, ops_admin to migrating with admin option")
+        owner.execute(f"grant {ROLES} to migrating with admin option")
         owner.execute("create database updown owner migrating")
         url = address(server.url, "updown", "migrating:migrating")
 

@@ -14,6 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quotekit import database
+from quotekit.assessments import assessments, properties
+from quotekit.assessments.requests import AssessmentChange, AssessmentCreate, PropertyCreate
 from quotekit.batches import exports, spreadsheet
 from quotekit.batches.model import Work
 from quotekit.batches.operations import OPERATIONS
@@ -39,6 +42,12 @@ class Quote:
 
 
 @dataclass
+class Assessment:
+    client: UUID
+    has_quote: bool = False
+
+
+@dataclass
 class Shop:
     """What one account has, as plain values; every rule of the operations, once more."""
 
@@ -47,11 +56,12 @@ class Shop:
     clients: dict[UUID, tuple[str, str]] = field(default_factory=dict)
     items: dict[UUID, Decimal] = field(default_factory=dict)
     added: list[Decimal] = field(default_factory=list)
+    assessments: dict[UUID, Assessment] = field(default_factory=dict)
     numbers: int = 0
 
     def expect(self, step: "Step", ids: Sequence[UUID]) -> list[str]:
         """The codes that this step should give; changes what the account has."""
-        own = {*self.quotes, *self.clients, *self.items}
+        own = {*self.quotes, *self.clients, *self.items, *self.assessments}
         seen: set[Any] = set()
         codes = []
         for thing in ids or step.rows:
@@ -100,12 +110,24 @@ class Shop:
         before, quote.total = quote.total, self.items[quote.item]
         return "unchanged" if before == quote.total else "changed"
 
+    def quote_assessments(self, _step: "Step", assessment_id: UUID) -> str:
+        if assessment_id not in self.assessments:
+            return "missing"
+        if self.assessments[assessment_id].has_quote:
+            return "unchanged"
+        self.assessments[assessment_id].has_quote = True
+        return "created"
+
     def delete_clients(self, _step: "Step", client_id: UUID) -> str:
         if client_id not in self.clients:
             return "missing"
-        if any(quote.client == client_id for quote in self.quotes.values()):
+        drafted = [one.client for one in self.assessments.values() if one.has_quote]
+        if client_id in {*drafted, *(quote.client for quote in self.quotes.values())}:
             return "conflict"
         del self.clients[client_id]
+        self.assessments = {
+            key: one for key, one in self.assessments.items() if one.client != client_id
+        }
         return "deleted"
 
     def import_clients(self, step: "Step", row: dict[str, str]) -> str:
@@ -146,14 +168,15 @@ class Step:
     @property
     def is_set_based(self) -> bool:
         """Sent one by one, a quote's second time is one of its own."""
-        return self.name != "send_quotes"
+        return self.name not in {"send_quotes", "quote_assessments"}
 
     @property
     def things(self) -> str | None:
         """On what it works; None where it brings rows of its own."""
         if self.name in {"import_clients", "bulk_create_items"}:
             return None
-        return next(kind for kind in ("quote", "client", "item") if kind in self.name) + "s"
+        kinds = ("assessment", "quote", "client", "item")
+        return next(kind for kind in kinds if kind in self.name) + "s"
 
     @property
     def rows(self) -> list[dict[str, str]]:
@@ -178,7 +201,7 @@ PICKS = st.tuples(st.integers(0, ACCOUNTS - 1), st.integers(0, EACH - 1))
 STEPS = st.builds(
     Step,
     who=st.integers(0, ACCOUNTS - 1),
-    name=st.sampled_from(sorted(set(OPERATIONS) - {"export_quotes"})),
+    name=st.sampled_from(sorted(set(OPERATIONS) - {"export_account", "export_quotes"})),
     picks=st.lists(PICKS, min_size=1, max_size=6),
     status=st.sampled_from(["accepted", "declined", "converted", "expired"]),
     percent=st.integers(-100, 50),
@@ -199,10 +222,8 @@ def test_whatever_batches_accounts_run_each_has_what_its_own_did(
     owner_url: str, steps: list[Step]
 ) -> None:
     shops = [opened(owner_url) for _ in range(ACCOUNTS)]
-    things = [
-        {"quotes": list(shop.quotes), "clients": list(shop.clients), "items": list(shop.items)}
-        for shop in shops
-    ]
+    kinds = ("quotes", "clients", "items", "assessments")
+    things = [{kind: list(getattr(shop, kind)) for kind in kinds} for shop in shops]
     for step in steps:
         shop = shops[step.who]
         ids = [things[who][step.things][n] for who, n in step.picks] if step.things else []
@@ -236,8 +257,24 @@ def opened(owner_url: str) -> Shop:
         shop.quotes[quote.id] = Quote(quote.status, quote.total, item, client)
         shop.clients[client] = (f"Client {n}", f"mail{n}@example.com")
         shop.items[item] = Decimal(10)
+        shop.assessments[assessed(account, client)] = Assessment(client)
     shop.numbers = 1
     return shop
+
+
+def assessed(account: Account, client: UUID) -> UUID:
+    """A completed assessment of a place of a client's, with all that a price needs."""
+    found = {"lawn_condition": "healthy", "soil_condition": "good", "complexity": 1}
+    found |= {"weed_percent": 0, "slope_percent": 0, "obstacle_count": 0, "access": "easy"}
+    with database.transaction(account.actor) as connection:
+        at = PropertyCreate(client_id=client, service_address="1 Elm", lawn_area_sqft=Decimal(10))
+        place = properties.create(connection, at)
+        body = AssessmentCreate.model_validate(found | {"property_id": place.id})
+        made = assessments.create(connection, body)
+        for version, status in enumerate(("in_progress", "completed"), start=1):
+            step = AssessmentChange.model_validate({"status": status})
+            assessments.change(connection, made.id, step, version=version)
+    return made.id
 
 
 def check(shop: Shop) -> None:
@@ -246,11 +283,21 @@ def check(shop: Shop) -> None:
     quotes = shop.account.owner(
         """select quote.id, quote.status, said.total from app.quotes as quote
         join app.quote_versions as said on said.quote_id = quote.id
-        where quote.account_id = %(id)s""",
+        where quote.account_id = %(id)s and not exists (
+            select from app.assessment_quotes as link where link.quote_id = quote.id)""",
         which,
     )
     assert {row[0]: row[1:] for row in quotes} == {
         quote_id: (quote.status, quote.total) for quote_id, quote in shop.quotes.items()
+    }
+    quoted = shop.account.owner(
+        """select link.assessment_id, said.total from app.assessment_quotes as link
+        join app.quote_versions as said on said.quote_id = link.quote_id
+        where link.account_id = %(id)s""",
+        which,
+    )
+    assert dict(quoted) == {
+        key: Decimal(5) for key, one in shop.assessments.items() if one.has_quote
     }
     clients = shop.account.owner(
         "select name, lower(email) from app.clients where account_id = %(id)s", which
@@ -266,8 +313,11 @@ def check(shop: Shop) -> None:
 
 
 def exported(shop: Shop) -> set[UUID]:
-    """Whom an export of everybody's quotes shows to this account."""
-    everybody = [row[0] for row in shop.account.owner("select id from app.quotes")]
+    """Which an export of everybody's quotes shows to this account, without those of
+    assessments."""
+    statement = """select id from app.quotes where not exists (
+        select from app.assessment_quotes as link where link.quote_id = quotes.id)"""
+    everybody = [row[0] for row in shop.account.owner(statement)]
     parameters = exports.Parameters(format="csv")
     account = shop.account
     work = Work(new_id(), account.id, account.user, parameters, False, datetime.now(UTC))

@@ -11,6 +11,8 @@ import pytest
 from psycopg.errors import LockNotAvailable
 
 from quotekit import database
+from quotekit.assessments import assessments, properties
+from quotekit.assessments.requests import AssessmentChange, AssessmentCreate, PropertyCreate
 from quotekit.errors import ConflictError
 from quotekit.quotes import repository, service
 from quotekit.quotes.requests import QuoteChange
@@ -79,7 +81,7 @@ def test_a_batch_does_what_one_by_one_would_do(account: Account, status: str) ->
     ran = account.run("update_quote_status", [pair[0].id for pair in twins], status=status)
 
     alone = [decided(account, pair[1].id, status) for pair in twins[:2]]
-    assert [code in ("changed", "unchanged") for code in ran.codes[:2]] == alone
+    assert [code == "changed" for code in ran.codes[:2]] == alone
     assert ran.codes[2] == "conflict"
     for one, other in twins[:2]:
         assert account.get(one.id).status == account.get(other.id).status
@@ -377,3 +379,50 @@ def test_a_dry_run_reprices_nothing(account: Account) -> None:
 
     assert ran.codes == ["changed"]
     assert account.get(quote.id) == quote
+
+
+# --- assessments
+
+
+def assessed(account: Account, *statuses: str, **found: Any) -> UUID:
+    """An assessment with all that a price needs, unless it is said otherwise."""
+    looked = {"lawn_condition": "healthy", "soil_condition": "good", "complexity": 1}
+    looked |= {"weed_percent": 0, "slope_percent": 0, "obstacle_count": 0, "access": "easy"}
+    client = account.client()
+    with database.transaction(account.actor) as connection:
+        at = PropertyCreate(client_id=client, service_address="1 Elm", lawn_area_sqft=Decimal(10))
+        said = looked | found | {"property_id": properties.create(connection, at).id}
+        made = assessments.create(connection, AssessmentCreate.model_validate(said))
+        for version, status in enumerate(statuses, start=1):
+            step = AssessmentChange.model_validate({"status": status})
+            assessments.change(connection, made.id, step, version=version)
+    return made.id
+
+
+DONE = ("in_progress", "completed")
+
+
+def test_each_completed_assessment_becomes_one_draft(account: Account, stranger: Account) -> None:
+    done, begun = assessed(account, *DONE), assessed(account, "in_progress")
+    unknown, foreign = assessed(account, *DONE, soil_condition=None), assessed(stranger, *DONE)
+    job = uuid4()
+
+    ran = account.run("quote_assessments", [done, begun, unknown, foreign, uuid4(), done], job=job)
+
+    assert ran.codes == ["created", "conflict", "conflict", "missing", "missing", "unchanged"]
+    told = "Something is missing for a price. soil_condition: nobody looked, and a rule needs it"
+    assert ran.outcomes[2].message == told
+    made = UUID((ran.outcomes[0].data or {})["id"])
+    assert statuses(account) == {made: "draft"}
+    assert ran.outcomes[5].data == {"id": str(made)}
+    assert account.events("assessment.quoted") == {done: {"batch": str(job), "quote": str(made)}}
+
+
+def test_a_dry_run_drafts_nothing(account: Account) -> None:
+    done = assessed(account, *DONE)
+
+    ran = account.run("quote_assessments", [done], dry_run=True)
+
+    assert ran.codes == ["created"]
+    assert statuses(account) == {}
+    assert account.run("quote_assessments", [done]).codes == ["created"]

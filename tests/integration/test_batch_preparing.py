@@ -60,6 +60,8 @@ class Desk:
         self.connection = psycopg.connect(database.owner_url, autocommit=True, row_factory=dict_row)
         self.s3 = s3
         self.connection.execute("insert into app.accounts (id) values (%s)", [ACCOUNT])
+        member = "insert into app.members (account_id, user_id) values (%s, %s)"
+        self.connection.execute(member, [ACCOUNT, USER])
 
     def submit(
         self,

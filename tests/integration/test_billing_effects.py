@@ -269,14 +269,14 @@ def test_metadata_sets_features_and_its_removal_brings_the_defaults_back(
 
     assert (limited["quotes_per_month"], limited["clients"]) == (100, None)
     assert (limited["analytics"], limited["watermark"]) == (False, True)
-    assert limited["flags"] == {"api_access": True}
+    assert limited["flags"] == {"api_access": True, "premium_catalogue": True}
     usual = premium(accounts)
     assert (usual["quotes_per_month"], usual["analytics"], usual["watermark"]) == (
         None,
         True,
         False,
     )
-    assert usual["flags"] == {}
+    assert usual["flags"] == {"premium_catalogue": True}
 
 
 def test_a_missing_or_malformed_limit_is_the_plans_default_and_never_unlimited(

@@ -178,3 +178,43 @@ def test_a_first_request_founds_the_account_and_makes_its_owner(database: Any) -
         members = count(connection)
 
     assert members == [("owner", UUID("01900000-0000-7000-8000-00000000000a"))]
+
+
+STATUSES = ("draft", "sent", "viewed", "accepted", "declined", "expired", "converted", "superseded")
+PUT = """
+update app.quotes set status = %(status)s, number = case when %(status)s <> 'draft' then 'N-1' end,
+    sent_at = case when %(status)s <> 'draft' then now() end
+"""
+
+
+@pytest.mark.parametrize("earlier", STATUSES)
+def test_the_database_lets_a_quote_take_the_steps_its_own_function_names_and_no_other(
+    database: Any, quote_id: UUID, earlier: str
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        named = owner.execute(
+            "select s from unnest(%s::text[]) as s where app.quote_may_become(%s, s)",
+            [list(STATUSES), earlier],
+        )
+        allowed = {status for (status,) in named}
+
+        taken = {
+            status for status in STATUSES if status != earlier and steps(owner, earlier, status)
+        }
+
+    assert taken == allowed
+
+
+def steps(owner: psycopg.Connection, earlier: str, later: str) -> bool:
+    """Whether the quote may take this step, past all that led to it."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("set local session_replication_role = replica")
+        owner.execute(PUT, {"status": earlier})
+        owner.execute("set local session_replication_role = origin")
+        try:
+            owner.execute(PUT, {"status": later})
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != "QK409":
+                raise
+            return False
+    return True

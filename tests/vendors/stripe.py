@@ -16,7 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.vendors import stripe_connect as connect
 from tests.vendors import stripe_objects as of
+from tests.vendors.stripe_connect import Connected
 from tests.vendors.stripe_objects import Json
 
 KEY: Final = "sk_test_1"
@@ -49,6 +51,8 @@ class Request:
     path: str
     params: Json
     key: str | None
+    account: str | None = None
+    """The connected account it is for, as the header Stripe-Account says."""
 
 
 def declined(reason: str = "insufficient_funds") -> Plan:
@@ -74,6 +78,8 @@ class Stripe:
     prices: dict[str, Json] = field(default_factory=dict)
     subscriptions: dict[str, Json] = field(default_factory=dict)
     sessions: dict[str, Json] = field(default_factory=dict)
+    accounts: dict[str, Json] = field(default_factory=dict)
+    connected: dict[str, Connected] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     gate: Callable[[Request], None] = lambda _: None
 
@@ -110,8 +116,9 @@ class Stripe:
     def answer(self, request: Request) -> Json:
         if request.key is None:
             return self.handle(request)
-        if request.key in self.answers:
-            params, status, kept = self.answers[request.key]
+        key = f"{request.account} {request.key}"  # each account has its own
+        if key in self.answers:
+            params, status, kept = self.answers[key]
             if params != {"path": request.path, **request.params}:
                 message = "Keys for idempotent requests can only be used with the same parameters"
                 raise RefusedError(400, "idempotency_error", None, message)
@@ -120,11 +127,13 @@ class Stripe:
             return kept
         done = self.handle(request)
         same = {"path": request.path, **request.params}
-        self.answers[request.key] = (same, 200, json.loads(json.dumps(done)))
+        self.answers[key] = (same, 200, json.loads(json.dumps(done)))
         return done
 
-    def handle(self, request: Request) -> Json:  # noqa: PLR0911 - one line a route
+    def handle(self, request: Request) -> Json:  # noqa: C901, PLR0911 - a line a route
         parts = request.path.removeprefix("/v1/").split("/")
+        if request.account is not None:
+            return self.handle_for(request.account, request, parts)
         match request.method, parts:
             case "GET", ["customers" | "products" | "prices" | "subscriptions" as kind]:
                 return self.list(kind, getattr(self, kind), request.params)
@@ -138,6 +147,10 @@ class Stripe:
                 return self.make_session(request.params)
             case "POST", ["checkout", "sessions", name, "expire"]:
                 return self.expire(name)
+            case "POST", ["accounts"]:
+                return self.make_account(request.params)
+            case "POST", ["account_links"]:
+                return self.make_link(request.params)
             case "POST", ["billing_portal", "sessions"]:
                 return self.make_portal(request.params)
             case "POST", ["subscriptions", name]:
@@ -145,6 +158,32 @@ class Stripe:
             case "DELETE", ["subscriptions", name]:
                 return self.end(self.found(self.subscriptions, name))
         raise RefusedError(404, "invalid_request_error", None, "Unrecognized request URL")
+
+    def handle_for(self, account: str, request: Request, parts: list[str]) -> Json:
+        if account not in self.connected:
+            message = f"The provided key does not have access to account '{account}'"
+            raise RefusedError(403, "invalid_request_error", "account_invalid", message)
+        try:
+            held = self.connected[account]
+            return held.handle(request.method, parts, request.params, self.time)
+        except connect.WrongError as error:
+            raise RefusedError(400, "invalid_request_error", error.code, str(error)) from error
+
+    def make_account(self, params: Json) -> Json:
+        made = connect.account(type=params["type"], metadata=params["metadata"])
+        self.accounts[made["id"]] = made
+        self.connected[made["id"]] = Connected(made["id"])
+        return made
+
+    def make_link(self, params: Json) -> Json:
+        self.found(self.accounts, params["account"])
+        assert params["type"] == "account_onboarding"
+        assert params["return_url"]
+        assert params["refresh_url"]
+        url = f"https://connect.stripe.com/setup/s/{of.new_id('link')}"
+        return {"object": "account_link", "created": self.time, "url": url} | {
+            "expires_at": self.time + 300
+        }
 
     def found(self, things: dict[str, Json], name: str | None) -> Json:
         if name not in things:
@@ -260,7 +299,8 @@ class Handler(BaseHTTPRequestHandler):
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         params = decoded(text or parts.query)
         key = self.headers.get("Idempotency-Key")
-        request = Request(self.command, parts.path, params, key)
+        account = self.headers.get("Stripe-Account")
+        request = Request(self.command, parts.path, params, key, account)
         self.stripe.gate(request)
         with self.stripe.lock:
             self.stripe.requests.append(request)
@@ -276,7 +316,11 @@ class Handler(BaseHTTPRequestHandler):
                 error = {"error": {"type": "api_error", "message": "as told"}}
                 status, body, headers = plan.status, plan.body or error, plan.headers
                 if key and status == 500:  # Stripe keeps its own failures too
-                    self.stripe.answers[key] = ({"path": parts.path, **params}, 500, {})
+                    self.stripe.answers[f"{account} {key}"] = (
+                        {"path": parts.path, **params},
+                        500,
+                        {},
+                    )
         self.tell(status, body, headers)
 
     def judge(self, request: Request) -> tuple[int, Any, dict[str, str]]:

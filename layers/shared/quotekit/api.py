@@ -7,6 +7,7 @@ Errors: `{"code", "message", "details": [{"field", "message"}], "request_id"}` w
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import dropwhile
 from typing import Any, ClassVar, Final, Self
@@ -15,6 +16,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from psycopg import DataError
+from psycopg.errors import InsufficientPrivilege
 from pydantic_core import core_schema, to_json
 
 from quotekit import auth, database, idempotency, performance
@@ -22,6 +24,7 @@ from quotekit.database import Connection
 from quotekit.errors import (
     BadRequestError,
     Details,
+    ForbiddenError,
     InvalidInputError,
     MethodNotAllowedError,
     NotFoundError,
@@ -52,6 +55,7 @@ class Api(APIGatewayHttpResolver):
         self.exception_handler(QuoteKitError)(self.on_error)
         self.exception_handler(RequestValidationError)(self.on_invalid_request)
         self.exception_handler([DataError, UnicodeEncodeError])(self.on_unstorable)
+        self.exception_handler(InsufficientPrivilege)(self.on_refusal)
         self.exception_handler(RecursionError)(self.on_nesting)
         self.exception_handler(ValueError)(self.on_wrong_value)
         self.exception_handler(Exception)(self.on_unexpected)
@@ -130,6 +134,10 @@ class Api(APIGatewayHttpResolver):
         """422 for text no database can hold: NUL, half a surrogate pair."""
         return self.on_error(InvalidInputError("A value holds what cannot be stored."))
 
+    def on_refusal(self, _: Exception) -> Response[str]:
+        """403 for what row level security does not let the caller write."""
+        return self.on_error(ForbiddenError())
+
     def on_nesting(self, _: RecursionError) -> Response[str]:
         return self.on_error(BadRequestError("The body is nested too deeply."))
 
@@ -151,6 +159,13 @@ def caller(app: Api) -> auth.Principal:
     """Who sent the request at hand."""
     principal: auth.Principal = app.context["principal"]
     return principal
+
+
+def as_person(app: Api) -> auth.Principal:
+    """Let the request act for its sender himself, member of the account or not."""
+    sender = caller(app)
+    app.context["principal"] = replace(sender, actor=sender.person)
+    return sender
 
 
 class Answer[T](Response[str]):
@@ -186,9 +201,7 @@ class Accepted[T](Answer[T]):
     status = HTTPStatus.ACCEPTED
 
 
-class Unavailable[T](Answer[T]):
-    """503 that says more than an error."""
-
+class Unavailable[T](Answer[T]):  # 503 that says more than an error
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

@@ -43,8 +43,8 @@ def record(
 
 
 RECORD_ALL: Final = """
-insert into app.audit_events (id, action, object_id, details)
-select id, %(action)s, object_id, details
+insert into app.audit_events (id, account_id, actor_id, action, object_id, details)
+select id, (select auth.account_id()), (select auth.uid()), %(action)s, object_id, details
 from jsonb_to_recordset(%(events)s) as event (id uuid, object_id uuid, details jsonb)
 """
 

@@ -4,9 +4,9 @@ Only RS256 and ES256 are accepted, only with the key the issuer publishes under 
 and
 only with our issuer, our audience, an expiry and a subject. What a person may do is not taken from
 the
-token: roles are rows (`app.user_roles`), read where they are needed, and a withdrawn token (`jti`)
-is
-refused by the database in the round trip that opens the transaction.
+token: roles are rows (`app.user_roles`, `app.members`). A withdrawn token (`jti`) and a stranger to
+the
+account are refused by the database in the round trip that opens the transaction.
 """
 
 import json
@@ -33,18 +33,29 @@ REQUIRED: Final = ("exp", "iat", "iss", "aud", "sub")
 LONGEST_TOKEN: Final = 8192
 MOST_KNOWN: Final = 256
 REFETCH_AFTER: Final = 10  # seconds between two looks for a key the issuer may have added
-ADMIT: Final = b"select auth.admit()"  # refuses a withdrawn token, founds a new caller's account
+# Refuses a withdrawn token and a stranger, lets a viewer only read, founds a new account.
+ADMIT: Final = b"select auth.admit()"
+ADMIT_PERSON: Final = b"select auth.admit_person()"  # refuses a withdrawn token
 CLAIMS: Final = ("sub", "account_id", "jti", "scope")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A verified caller. `account_id` is the tenant: the token's claim, else the subject."""
+    """A verified caller. `account_id` is the tenant: the token's claim, else the subject.
+
+    `email` is null unless the issuer says that it verified it."""
 
     user_id: UUID
     account_id: UUID
     scopes: frozenset[str]
     actor: Actor = field(repr=False)
+    email: str | None = field(default=None, repr=False)
+
+    @property
+    def person(self) -> Actor:
+        """The house, for what concerns the caller himself, member of the account or not: queries
+        have to name him."""
+        return Actor("service_role", self.actor.claims, admission=ADMIT_PERSON)
 
 
 @cache
@@ -75,7 +86,13 @@ def principal(claims: Mapping[str, Any]) -> Principal:
         account_id=account_id,
         scopes=frozenset(str(claims.get("scope", "")).split()),
         actor=Actor("authenticated", kept, admission=ADMIT),
+        email=verified_email(claims),
     )
+
+
+def verified_email(claims: Mapping[str, Any]) -> str | None:
+    email = claims.get("email")
+    return email if isinstance(email, str) and claims.get("email_verified") is True else None
 
 
 ROLE: Final = """

@@ -63,7 +63,7 @@ GONE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 class Actor:
     """For whom a transaction acts: the role it becomes and the claims its policies read."""
 
-    role: Literal["authenticated", "service_role", "ops_admin"]
+    role: Literal["authenticated", "service_role", "ops_admin", "quote_client"]
     claims: Mapping[str, Any] = field(repr=False)  # personal data stays out of logs
     admission: bytes | None = None  # a statement that may refuse the actor, on the same trip
 
@@ -110,7 +110,7 @@ class Connection(psycopg.Connection[TupleRow]):
         if self._actor is None or self._reading:
             raise psycopg.InterfaceError("only a transaction changes its actor")
         self._actor = actor
-        self.riders = (*self.riders, self._become(actor))
+        self.riders = (*self.riders, self._become(actor), *actor.gate)
 
     def rest(self, *, failed: bool) -> None:
         """Commit, or roll back what failed; afterwards the connection acts for nobody."""

@@ -13,13 +13,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from quotekit import settings
 from quotekit.connection import Actor, Connection, milliseconds
 from quotekit.cursor import Cursor
-from quotekit.errors import DatabaseUnavailableError, UnauthorizedError
+from quotekit.errors import DatabaseUnavailableError, ForbiddenError, UnauthorizedError
 from quotekit.pool import Pool, PoolStatistics
 from quotekit.trips import counters
 
 __all__ = ["SERVICE", "Actor", "Connection", "counters", "reading", "statistics", "transaction"]
 
 WITHDRAWN: Final = "QK401"  # auth.admit() found the token on the list of revoked ones
+FORBIDDEN: Final = "QK403"  # it found that the person may not, and says why
+READ_ONLY: Final = "25006"  # a viewer's transaction was to write
 _making: Final = Lock()
 SERVICE: Final = Actor("service_role", {"role": "service_role"})
 
@@ -47,11 +49,21 @@ def _acting(actor: Actor, *, reading: bool) -> Iterator[Connection]:
             connection.rest(failed=False)
         except BaseException as error:
             connection.rest(failed=True)
-            if isinstance(error, psycopg.DatabaseError) and error.sqlstate == WITHDRAWN:
-                raise UnauthorizedError from error
+            if isinstance(error, psycopg.DatabaseError):
+                _refuse(error, reading=reading)
             if connection.lost(error):
                 raise DatabaseUnavailableError from error
             raise
+
+
+def _refuse(error: psycopg.DatabaseError, *, reading: bool) -> None:
+    """Raise what the admission of the actor said, in the house's words."""
+    if error.sqlstate == WITHDRAWN:
+        raise UnauthorizedError from error
+    if error.sqlstate == FORBIDDEN:
+        raise ForbiddenError(error.diag.message_primary) from error
+    if error.sqlstate == READ_ONLY and not reading:
+        raise ForbiddenError("A viewer of the account may change nothing.") from error
 
 
 def statistics() -> PoolStatistics:

@@ -118,3 +118,10 @@ class RetentionSettings(PlainSettings):
     handled = Number(90, "days events of repositories, shops and carriers are kept", least=1)
     outbox = Number(14, "days a message that was sent is kept", least=1)
     counts = Number(400, "days the counts of webhooks are kept", least=92)
+
+
+class AccountSettings(PlainSettings):
+    prefix = "ACCOUNT_"
+
+    invitation_url = Text("address of the page on which an invitation is accepted")
+    invitation_days = Number(7, "days an invitation can be accepted", least=1)

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from quotekit.errors import ConflictError, QuotaExceededError
+from quotekit.errors import ConflictError, ForbiddenError, QuotaExceededError
 
 
 def translated(error: psycopg.DatabaseError) -> Exception:
@@ -11,6 +11,8 @@ def translated(error: psycopg.DatabaseError) -> Exception:
     match error.sqlstate:
         case "QK402":
             return QuotaExceededError(message, [{"field": "plan", "message": f"limit {limit}"}])
+        case "QK403":
+            return ForbiddenError(message)
         case "QK409":
             return ConflictError(message)
     return error

@@ -22,8 +22,10 @@ def test_every_operation_of_the_issue_is_registered() -> None:
         "bulk_create_items",
         "delete_clients",
         "delete_quotes",
+        "export_account",
         "export_quotes",
         "import_clients",
+        "quote_assessments",
         "recalculate_quotes",
         "send_quotes",
         "update_item_prices",
@@ -38,7 +40,8 @@ def test_an_operation_works_in_one_way_and_needs_the_plans_feature(name: str) ->
     ways = [operation.apply, operation.apply_one, operation.produce]
     assert sum(way is not None for way in ways) == 1
     assert (operation.finish is not None) == (operation.produce is not None)
-    assert operation.feature == "bulk_operations"
+    assert operation.feature == (None if name == "export_account" else "bulk_operations")
+    assert operation.managers == (name == "export_account")
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {

@@ -116,6 +116,25 @@ def test_optional_lines_stand_apart_and_say_whether_they_count():
     assert options.count("Green waste disposal") == text.count("Green waste disposal") == 2
 
 
+def test_each_choice_of_a_group_stands_apart_and_says_whether_it_counts():
+    totals = calculate([Line(D(1), D(40))], Terms(currency="USD"))
+    price = totals.lines[0].unit_price
+    rows = [
+        DocumentLine(f"Work {name}", D(1), price, price, optional=True, selected=name == "Better")
+        for name in ("Good", "Better")
+    ]
+    rows = [replace(row, group="Lawn", choice=row.name.removeprefix("Work ")) for row in rows]
+
+    text = text_of(render(samples.document(totals, rows, Terms(currency="USD"))))
+
+    good, better = text.index("Lawn: Good"), text.index("Lawn: Better")
+    assert good < text.index("Work Good") < better < text.index("Work Better")
+    assert "Not selected, not included in the total" in text[good:better]
+    assert "Selected, included in the total" in text[better:]
+    assert "Not selected" not in text[better:]
+    assert "Optional items" not in text
+
+
 def test_a_single_rate_needs_no_column_and_no_tax_no_row():
     document = replace(one_line(tax_rate=D(0)), tax_breakdown=(), tax_amount=D(0))
 

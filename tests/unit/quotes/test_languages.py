@@ -70,13 +70,21 @@ def test_a_quantity_has_no_idle_zeros(value, expected):
 
 
 @pytest.mark.parametrize(
-    ("tag", "full"), [("en", "en-US"), ("pt", "pt-BR"), ("de_at", "de-AT"), ("EN-gb", "en-GB")]
+    ("tag", "full"),
+    [
+        ("en", "en-US"),
+        ("pt", "pt-BR"),
+        ("de_at", "de-AT"),
+        ("EN-gb", "en-GB"),
+        ("fr-CW", "fr-FR"),
+        ("en-ZZ", "en-US"),
+    ],
 )
 def test_a_tag_names_a_language_and_its_region(tag, full):
     assert language(tag).tag == full
 
 
-@pytest.mark.parametrize("tag", ["", "zh", "xx", "en-ZZ", "deutsch", "de-DE-1996", "../en"])
+@pytest.mark.parametrize("tag", ["", "zh", "xx", "xx-DE", "deutsch", "de-DE-1996", "../en"])
 def test_a_language_without_words_is_refused(tag):
     with pytest.raises(UnknownLanguageError):
         language(tag)

@@ -1,6 +1,7 @@
 """A company's settings: how its quotes look, count and are numbered."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -9,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from quotekit import audit
+from quotekit import audit, auth
 from quotekit.accounts.requests import CompanyChange
 from quotekit.database import Connection
 from quotekit.errors import ConflictError, NotFoundError, StaleVersionError, invalid
@@ -21,6 +22,7 @@ class Settings(Company):
     """What an account said, or the defaults; `version` is 0 as long as nothing was saved."""
 
     number_pattern: str = "Q-{year}-{0000}"
+    reminder_days: Sequence[int] = (2, 5)
     version: int = 0
     updated_at: datetime | None = None
     logo_url: str | None = None
@@ -29,7 +31,7 @@ class Settings(Company):
 COLUMNS: Final[LiteralString] = """company_name, address, email, phone, logo_key, brand_colour,
     currency, language, time_zone, trim_scale(default_tax_rate) as default_tax_rate,
     trim_scale(default_markup_rate) as default_markup_rate, tax_rounding, valid_days,
-    number_pattern, quote_terms, version, updated_at"""
+    number_pattern, quote_terms, reminder_days, track_opens, version, updated_at"""
 GET: Final[LiteralString] = (
     "select " + COLUMNS + " from app.company_settings where account_id = (select auth.account_id())"
 )
@@ -50,16 +52,19 @@ SAVE: Final[LiteralString] = (
     """
 insert into app.company_settings as settings (account_id, company_name, address, email, phone,
     brand_colour, currency, language, time_zone, default_tax_rate, default_markup_rate,
-    tax_rounding, valid_days, number_pattern, quote_terms)
+    tax_rounding, valid_days, number_pattern, quote_terms, reminder_days, track_opens)
 values ((select auth.account_id()), %(company_name)s, %(address)s, %(email)s, %(phone)s,
     %(brand_colour)s, %(currency)s, %(language)s, %(time_zone)s, %(default_tax_rate)s,
-    %(default_markup_rate)s, %(tax_rounding)s, %(valid_days)s, %(number_pattern)s, %(quote_terms)s)
+    %(default_markup_rate)s, %(tax_rounding)s, %(valid_days)s, %(number_pattern)s, %(quote_terms)s,
+    %(reminder_days)s, %(track_opens)s)
 on conflict (account_id) do update set (company_name, address, email, phone, brand_colour, currency,
     language, time_zone, default_tax_rate, default_markup_rate, tax_rounding, valid_days,
-    number_pattern, quote_terms, version) = row(excluded.company_name, excluded.address,
+    number_pattern, quote_terms, reminder_days, track_opens, version) = row(
+    excluded.company_name, excluded.address,
     excluded.email, excluded.phone, excluded.brand_colour, excluded.currency, excluded.language,
     excluded.time_zone, excluded.default_tax_rate, excluded.default_markup_rate,
     excluded.tax_rounding, excluded.valid_days, excluded.number_pattern, excluded.quote_terms,
+    excluded.reminder_days, excluded.track_opens,
     settings.version + 1)
 where settings.version = %(version)s
 returning """
@@ -70,7 +75,10 @@ returning """
 def change(
     connection: Connection, account_id: UUID, body: CompanyChange, *, version: int
 ) -> Settings:
-    """Change the settings; of version 0, save the first. Raises StaleVersionError."""
+    """Change the settings; of version 0, save the first.
+
+    Raises ForbiddenError or StaleVersionError."""
+    auth.require_manager(connection)
     found, said = get(connection), body.said()
     if found.version != version:
         raise StaleVersionError
@@ -79,7 +87,8 @@ def change(
         check_zone(connection, wanted.time_zone)
     if wanted.number_pattern != found.number_pattern:
         check_numbers(connection, wanted.number_pattern)
-    saved = _one(connection, SAVE, asdict(wanted))
+    days = {"reminder_days": list(wanted.reminder_days)}
+    saved = _one(connection, SAVE, asdict(wanted) | days)
     if saved is None:
         raise StaleVersionError
     audit.record(connection, "company_settings.changed", account_id, {"fields": sorted(said)})
@@ -146,7 +155,8 @@ returning """
 
 
 def set_logo(connection: Connection, account_id: UUID, key: str) -> Settings:
-    """Print this image from now on."""
+    """Print this image from now on. Raises ForbiddenError."""
+    auth.require_manager(connection)
     saved = _one(connection, SET_LOGO, {"key": key})
     audit.record(connection, "company_settings.logo_set", account_id, {"key": key})
     return saved or Settings()
@@ -160,7 +170,8 @@ returning account_id
 
 
 def remove_logo(connection: Connection) -> None:
-    """Print no image any more. Raises NotFoundError when there is none."""
+    """Print no image any more. Raises ForbiddenError, and NotFoundError when there is none."""
+    auth.require_manager(connection)
     row = connection.execute(REMOVE_LOGO).fetchone()
     if row is None:
         raise NotFoundError("There is no logo.")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from quotekit import audit, storage
+from quotekit import audit, auth, storage
 from quotekit.accounts.company import Settings
 from quotekit.accounts.requests import LogoOffer
 from quotekit.database import Connection
@@ -20,7 +20,7 @@ UPLOAD_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class LogoForm:
     """A form to post a file with: its `fields` first, the file last. `key` then confirms it."""
 
     url: object
@@ -30,8 +30,11 @@ class Upload:
     max_bytes: int = MOST_BYTES
 
 
-def offer(connection: Connection, account_id: UUID, body: LogoOffer, *, now: datetime) -> Upload:
-    """Let one image be uploaded; it changes nothing before it is accepted."""
+def offer(connection: Connection, account_id: UUID, body: LogoOffer, *, now: datetime) -> LogoForm:
+    """Let one image be uploaded; it changes nothing before it is accepted.
+
+    Raises ForbiddenError."""
+    auth.require_manager(connection)
     key = f"accounts/{account_id}/logo-{new_id()}"
     audit.record(connection, "company_settings.logo_offered", account_id, {"key": key})
     form = storage.upload_form(
@@ -42,7 +45,7 @@ def offer(connection: Connection, account_id: UUID, body: LogoOffer, *, now: dat
         seconds=UPLOAD_SECONDS,
     )
     expires_at = now + timedelta(seconds=UPLOAD_SECONDS)
-    return Upload(form["url"], form["fields"], key, expires_at)
+    return LogoForm(form["url"], form["fields"], key, expires_at)
 
 
 def accept(account_id: UUID, key: str) -> str:

@@ -1,11 +1,13 @@
-"""What may be said of a company's settings from outside."""
+"""What may be said of an account, its people and its company's settings from outside."""
 
 import re
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from quotekit import paging
 from quotekit.bodies import (
     Address,
     Body,
@@ -14,6 +16,7 @@ from quotekit.bodies import (
     Email,
     Language,
     Markup,
+    Name,
     Percent,
     Phone,
     given,
@@ -46,8 +49,17 @@ def _yearly_number(pattern: str) -> str:
     return pattern
 
 
+def _each_once(days: list[int]) -> list[int]:
+    if len(set(days)) < len(days):
+        raise ValueError("names a day twice")
+    return sorted(days)
+
+
 class CompanyChange(Body):
-    """A change of the settings; version 0 is that of settings never saved."""
+    """A change of the settings; version 0 is that of settings never saved.
+
+    `reminder_days` are days after sending on which a client is reminded; none is off.
+    `track_opens` puts a picture into mails to clients and counts how often it is asked for."""
 
     company_name: Annotated[str, StringConstraints(max_length=200)] = given()
     address: Address = given()
@@ -67,6 +79,10 @@ class CompanyChange(Body):
         str, StringConstraints(max_length=40), AfterValidator(_yearly_number)
     ] = given()
     quote_terms: Annotated[str, StringConstraints(max_length=20_000)] = given()
+    reminder_days: Annotated[
+        list[Annotated[int, Field(ge=1, le=90)]], Field(max_length=5), AfterValidator(_each_once)
+    ] = given()
+    track_opens: bool = given()
     version: int | None = Field(default=None, ge=0)
 
     def said(self) -> dict[str, Any]:
@@ -83,3 +99,41 @@ class LogoUpload(Body):
     """Where a logo was uploaded to."""
 
     key: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+type Role = Literal["owner", "admin", "member", "viewer"]
+type Granted = Literal["admin", "member", "viewer"]  # an owner is made by handing the account over
+
+
+class Listing(Body):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=paging.MOST)] = 25
+    cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class AccountChange(Body):
+    name: Name
+    version: int | None = Field(default=None, ge=1)
+
+
+class RoleChange(Body):
+    role: Granted
+    version: int | None = Field(default=None, ge=1)
+
+
+class Transfer(Body):
+    """Who owns the account from now on: a member of it."""
+
+    user_id: UUID
+
+
+class InvitationCreate(Body):
+    email: Email
+    role: Granted = "member"
+
+
+class InvitationAccept(Body):
+    """`token` is what stands behind the # of the invitation's link."""
+
+    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]

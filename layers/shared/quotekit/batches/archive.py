@@ -10,7 +10,7 @@ from quotekit import database, storage
 from quotekit.batches.entries import Entry
 from quotekit.batches.model import Work
 from quotekit.performance import logger
-from quotekit.quotes import basis, document, printing, repository
+from quotekit.quotes import acceptances, basis, document, printing, repository
 from quotekit.quotes.basis import Company
 from quotekit.quotes.logos import LogoError
 from quotekit.quotes.model import Quote
@@ -27,11 +27,14 @@ def pdfs(work: Work, ids: Sequence[UUID]) -> dict[UUID, Entry]:
         found = repository.get_all(connection, ids)
         company = basis.company(connection)
         watermark = basis.watermark(connection)
+        accepted = acceptances.of_quotes(connection, ids)
     if work.dry_run or not found:
         return dict.fromkeys(found, Entry(b""))
     logo = logo_of(company)
     sheets = {
-        quote_id: printing.compose(one, company, logo=logo, watermark=watermark)
+        quote_id: printing.compose(
+            one, company, logo=logo, watermark=watermark, accepted=accepted.get(quote_id)
+        )
         for quote_id, one in found.items()
     }
     with database.reading(work.actor) as connection:

@@ -19,6 +19,7 @@ LARGEST_UPLOAD: Final = 1_000_000
 LARGEST_CHUNK: Final = 1_000
 SMALLEST_CHUNK: Final = 10
 TARGET: Final = 2_000  # ms of work between two commits
+ADMIT_WORK: Final = b"select auth.admit_work()"  # refuses who may not do it any more
 
 type Priority = Literal["high", "normal", "low"]
 type Status = Literal[
@@ -92,8 +93,9 @@ class Work:
 
     @property
     def actor(self) -> Actor:
-        """Whoever asked for the batch, in his account: row level security holds for items too."""
-        return Actor("authenticated", self._claims("authenticated"))
+        """Whoever asked for the batch, in his account and by his present role: row level security
+        holds for items too."""
+        return Actor("authenticated", self._claims("authenticated"), admission=ADMIT_WORK)
 
     @property
     def service(self) -> Actor:
@@ -131,7 +133,8 @@ class Operation:
     together by `finish`, which is given their keys in order and stores the result under the key.
 
     `item` is what each item has to look like. `key` is what makes two items the same thing.
-    `feature` is the column of app.plans that has to be true. `milliseconds` is what an item is
+    `feature` is the column of app.plans that has to be true; `managers`, that the caller has to
+    manage the account. `milliseconds` is what an item is
     thought to take before any was measured. `most` is how many items a job may have.
     """
 
@@ -140,6 +143,7 @@ class Operation:
     parameters: type[BaseModel] = NoParameters
     key: Callable[[Any], str] | None = None
     feature: str | None = "bulk_operations"
+    managers: bool = False
     milliseconds: float = 1.0
     most: int = LARGEST_UPLOAD
     apply: Callable[[Connection, Work, Sequence[Any]], Sequence[Outcome]] | None = None

@@ -194,11 +194,13 @@ AS_THEY_ARE: Final = (
     *("created_by", "created_at", "started_at", "finished_at", "observed_at"),
 )
 UNMATCHED: Final = frozenset({"created", "missing", "invalid", "error", "skipped"})
+UNMATCHED_BY: Final = {"import_clients": UNMATCHED | {"quota"}}  # who had no room was nobody yet
 
 
 def job(row: Mapping[str, Any]) -> Job:
     counts, rate = counts_of(row), rate_of(row)
-    matched = sum(count for code, count in row["tallies"].items() if code not in UNMATCHED)
+    unmatched = UNMATCHED_BY.get(row["operation"], UNMATCHED)
+    matched = sum(count for code, count in row["tallies"].items() if code not in unmatched)
     read = Read(row["upload_id"], row["prepared_bytes"], row["prepared_lines"])
     return Job(
         **{name: row[name] for name in AS_THEY_ARE},

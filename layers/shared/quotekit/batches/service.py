@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
-from quotekit import audit
+from quotekit import audit, auth
 from quotekit.batches import repository, sizing, tickets, uploads
 from quotekit.batches.checking import Checker, findings
 from quotekit.batches.model import Operation
@@ -222,7 +222,10 @@ from app.plans as plan where plan.key = app.plan_key((select auth.account_id()))
 
 
 def permit(connection: Connection, operation: Operation) -> None:
-    """Raise ForbiddenError when the account's plan lacks what the operation is part of."""
+    """Raise ForbiddenError when the account's plan lacks what the operation is part of, or the
+    caller the role."""
+    if operation.managers:
+        auth.require_manager(connection)
     if operation.feature is None:
         return
     name, has = connection.execute(PLAN, {"feature": operation.feature}).fetchone() or ("", False)

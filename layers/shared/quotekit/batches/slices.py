@@ -16,6 +16,7 @@ from quotekit.batches import claims, effects
 from quotekit.batches.claims import Claim
 from quotekit.batches.model import LARGEST_CHUNK, Operation, Outcome, Produced, Work
 from quotekit.database import SERVICE, Connection
+from quotekit.errors import ForbiddenError
 from quotekit.settings import batch_settings
 
 TIME: Final = 500.0  # ms of work between two looks whether the job still runs
@@ -99,9 +100,12 @@ def advance(chunk: Chunk, places: Sequence[int]) -> int:
     if any(isinstance(item, Outcome) for item in read_items.values()):
         return settle_unreadable(chunk, read_items)
     items = list(read_items.values())
-    if chunk.operation.produce is not None:
-        return produce(chunk, chunk.operation.produce, places, items)
-    return apply(chunk, places, items)
+    try:
+        if chunk.operation.produce is not None:
+            return produce(chunk, chunk.operation.produce, places, items)
+        return apply(chunk, places, items)
+    except ForbiddenError as error:  # whoever asked is no member any more, or a viewer
+        return write(chunk, places, [Outcome("forbidden", error.message)] * len(places))
 
 
 def effect(chunk: Chunk, connection: Connection, work: Work, items: Sequence[Any]) -> Outcomes:

@@ -1,9 +1,6 @@
-"""Quotes as rows of a CSV (RFC 4180: CRLF, quotes where needed) that no spreadsheet executes."""
+"""Quotes as rows of a CSV."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -12,6 +9,7 @@ from psycopg.rows import dict_row
 from quotekit import database
 from quotekit.batches.entries import Entry
 from quotekit.batches.model import Work
+from quotekit.cells import cell, line
 from quotekit.quotes.assembly import money_of
 
 COLUMNS: Final = (
@@ -23,8 +21,6 @@ COLUMNS: Final = (
 AMOUNTS: Final = (
     *("subtotal", "discount_amount", "tax_amount", "total", "deposit_amount", "markup_amount"),
 )
-# What makes a cell a formula in a spreadsheet, wide forms included; an apostrophe makes it text.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 SELECT: Final[LiteralString] = """
 select quote.id, quote.number, quote.status, quote.revision, quote.is_template,
     quote.template_name, said.client_name, said.client_email, said.client_phone,
@@ -57,21 +53,3 @@ def cells(quote: Mapping[str, Any]) -> list[str]:
     money = money_of(quote["currency"])
     priced = dict(quote) | {name: str(money(quote[name])) for name in AMOUNTS}
     return [cell(priced[name], is_amount=name in AMOUNTS) for name in COLUMNS]
-
-
-def cell(value: Any, *, is_amount: bool = False) -> str:  # noqa: ANN401 - whatever a column holds
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    text = str(value)
-    return text if is_amount or not text.lstrip(" ").startswith(FORMULA) else f"'{text}"
-
-
-def line(values: Iterable[str]) -> bytes:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerow(values)
-    return written.getvalue().encode()

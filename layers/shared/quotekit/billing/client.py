@@ -52,9 +52,12 @@ class Answer:
 class Stripe:
     """Asks until `until`, a moment of the monotonic clock. Raises errors of the house."""
 
-    def __init__(self, settings: StripeSettings, *, until: float) -> None:
+    def __init__(
+        self, settings: StripeSettings, *, until: float, account: str | None = None
+    ) -> None:
         self.settings = settings
         self.until = until
+        self.account = account
         self.name = settings.need("secret")
         self.key = _key_of(secrets.secret(self.name))
         self._api: StripeClient | None = None
@@ -64,6 +67,10 @@ class Stripe:
         if self._api is None:
             self._api = _connected(self.settings, self.key, self.until)
         return self._api
+
+    def on_behalf_of(self, account: str) -> "Stripe":
+        """The same in a connected account: all of its calls carry `Stripe-Account`."""
+        return Stripe(self.settings, until=self.until, account=account)
 
     @contextmanager
     def leased(self) -> Iterator[None]:
@@ -108,6 +115,8 @@ class Stripe:
 
     def _try(self, method: str, path: str, params: Json, key: str | None) -> Answer:
         options: dict[str, Any] = {} if key is None else {"idempotency_key": key}
+        if self.account is not None:
+            options["stripe_account"] = self.account
         for attempt in attempts(ONCE_MORE, until=self.until):
             with attempt, breakers.guard("stripe"):
                 started = time.monotonic()

@@ -18,6 +18,8 @@ from quotekit.billing import consequences, entries, objects, repository, version
 from quotekit.billing.model import Claim, Entry, News, Version
 from quotekit.billing.versions import Notice
 from quotekit.database import Connection
+from quotekit.invoices.effects import EFFECTS as CONNECTED
+from quotekit.invoices.effects import on_connected_events
 from quotekit.webhooks.model import Event, Outcome, PermanentError, State
 
 UNSTORABLE: Final = (DataError, CheckViolation, UnicodeEncodeError)
@@ -53,20 +55,36 @@ class Telling(NamedTuple):
 def on_stripe_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
     """Apply verified events; raise PermanentError for what can never be applied.
 
+    Those of connected accounts are told by other people's accounts at Stripe: they say nothing of
+    our customers, whatever metadata they carry.
+    """
+    outcomes: dict[int, Outcome] = {}
+    accounts = [event.payload.get("account") for event in events]
+    own = [place for place, account in enumerate(accounts) if account is None]
+    connected = [place for place, account in enumerate(accounts) if account is not None]
+    for places, effect in ((own, on_own_events), (connected, on_connected_events)):
+        try:
+            found = effect(connection, [events[place] for place in places])
+        except UNSTORABLE as error:
+            types = ", ".join(sorted({events[place].type for place in places}))
+            raise PermanentError(f"{types} says what cannot be stored: {error}") from error
+        outcomes |= zip(places, found, strict=True)
+    return [outcomes[place] for place in range(len(events))]
+
+
+def on_own_events(connection: Connection, events: Sequence[Event]) -> list[Outcome]:
+    """Those of our own account at Stripe.
+
     Locks are taken in one order: the whole catalogue, then customers by their ids, then accounts.
     """
     notices = [versions.opened(event.payload) for event in events]
-    try:
-        outcomes = {
-            place: CATALOGUE[notice.type](connection, notice)
-            for place, notice in enumerate(notices)
-            if notice.type in CATALOGUE
-        }
-        for part in parts(connection, notices):
-            outcomes |= apply(connection, part)
-    except UNSTORABLE as error:
-        types = ", ".join(sorted({notice.type for notice in notices}))
-        raise PermanentError(f"{types} says what cannot be stored: {error}") from error
+    outcomes = {
+        place: CATALOGUE[notice.type](connection, notice)
+        for place, notice in enumerate(notices)
+        if notice.type in CATALOGUE
+    }
+    for part in parts(connection, notices):
+        outcomes |= apply(connection, part)
     return [outcomes.get(place, UNREAD) for place in range(len(notices))]
 
 
@@ -261,4 +279,4 @@ CATALOGUE: Final[Mapping[str, Callable[[Connection, Notice], Outcome]]] = {
     **every("product", *LIFE, do=on_product),
     **every("price", *LIFE, do=on_price),
 }
-TYPES: Final = {*CHANGES, *CATALOGUE}
+TYPES: Final = {*CHANGES, *CATALOGUE, *CONNECTED}

@@ -16,6 +16,7 @@ FLAGS: Final = (
     "email_templates",
     "priority_support",
     "api_access",
+    "premium_catalogue",
     "team_collaboration",
 )
 

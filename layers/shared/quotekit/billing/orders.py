@@ -47,7 +47,7 @@ class Order:
         """The caller's key as Stripe gets it: the keys of all accounts share one space there."""
         if self.caller_key is None:
             return None
-        return _key(self.payer.account_id, purpose, self.caller_key)
+        return idempotency_key(self.payer.account_id, purpose, self.caller_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Told:
     note: str = FOLLOWS
 
 
-def place[T](order: Order, put: Callable[[], T]) -> T:
+def place[T](stripe: Stripe, account_id: UUID, put: Callable[[], T]) -> T:
     """Ask. What Stripe answers so that nobody can read it is as good as no answer.
 
     Raises StripeUnavailableError when as many as may ask at once do so already."""
     try:
-        with order.stripe.leased():
+        with stripe.leased():
             return put()
     except PermanentError as error:
-        error.add_note(f"account {order.payer.account_id}")
+        error.add_note(f"account {account_id}")
         raise StripeUnavailableError from error
 
 
@@ -112,7 +112,7 @@ def check_out(order: Order, body: CheckoutRequest) -> Checkout:
     newest = sessions[0].id if sessions else "first"
     params = _session(payer.account_id, customer_id, offer, body)
     made = stripe.post(
-        "checkout/sessions", key=_key(payer.account_id, "checkout", newest), **params
+        "checkout/sessions", key=idempotency_key(payer.account_id, "checkout", newest), **params
     )
     return _opened(objects.session(made.body), customer_id)
 
@@ -120,11 +120,14 @@ def check_out(order: Order, body: CheckoutRequest) -> Checkout:
 def make_customer(stripe: Stripe, account_id: UUID) -> str:
     """A customer named after the account and nothing else: whose he is stands in his metadata."""
     metadata = {"account_id": str(account_id)}
-    made = stripe.post("customers", key=_key(account_id, "customer", ""), metadata=metadata)
+    made = stripe.post(
+        "customers", key=idempotency_key(account_id, "customer", ""), metadata=metadata
+    )
     return objects.name(made.body)
 
 
-def _key(account_id: UUID, purpose: str, state: str) -> str:
+def idempotency_key(account_id: UUID, purpose: str, state: str) -> str:
+    """Changes every five minutes, as Stripe keeps its failures under a key too."""
     period = int(time.time()) // KEY_SECONDS
     return hashlib.sha256(f"{account_id}\n{purpose}\n{state}\n{period}".encode()).hexdigest()
 

@@ -11,13 +11,14 @@ from psycopg.rows import class_row
 from quotekit import audit
 from quotekit.billing import consequences, repository
 from quotekit.billing.model import Claim
-from quotekit.billing.requests import CheckoutRequest, Interval, PortalRequest
+from quotekit.billing.requests import Interval
+from quotekit.bodies import Body
 from quotekit.database import Connection
 from quotekit.errors import ConflictError, ForbiddenError, invalid
 from quotekit.settings import StripeSettings
 
 MANAGERS: Final = {"owner", "admin"}
-ADDRESSES: Final = {"success_url", "cancel_url", "return_url"}
+ADDRESSES: Final = {"success_url", "cancel_url", "return_url", "refresh_url"}
 PERIODS: Final = {"monthly": "month", "yearly": "year"}
 
 
@@ -110,7 +111,7 @@ def note(connection: Connection, payer: Payer, what: str) -> None:
     audit.record(connection, f"billing.{what}_asked", payer.account_id)
 
 
-def check_return(settings: StripeSettings, body: CheckoutRequest | PortalRequest) -> None:
+def check_return(settings: StripeSettings, body: Body) -> None:
     """Raise InvalidInputError unless each address is on one of the allowed origins, exactly."""
     allowed = {origin.lower() for origin in settings.return_origins}
     for field in sorted(ADDRESSES & type(body).model_fields.keys()):

@@ -16,9 +16,11 @@ from quotekit.webhooks.model import PermanentError
 
 RANKS: Final = {
     **dict.fromkeys(("created", "attached", "finalized"), 1),
-    **dict.fromkeys(("updated", "refunded"), 2),
+    **dict.fromkeys(("updated", "refunded", "sent"), 2),
     **dict.fromkeys(("payment_failed", "funds_withdrawn", "paused"), 3),
-    **dict.fromkeys(("payment_succeeded", "funds_reinstated", "resumed"), 4),
+    **dict.fromkeys(
+        ("payment_succeeded", "funds_reinstated", "resumed", "marked_uncollectible"), 4
+    ),
     **dict.fromkeys(("paid", "voided", "closed"), 5),
     **dict.fromkeys(("deleted", "detached"), 9),
 }

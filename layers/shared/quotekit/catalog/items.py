@@ -10,7 +10,7 @@ from quotekit.catalog import rows
 from quotekit.catalog.model import Item
 from quotekit.catalog.requests import ItemChange, ItemCreate, ItemListing
 from quotekit.database import Connection
-from quotekit.errors import NotFoundError, invalid
+from quotekit.errors import ConflictError, NotFoundError, invalid
 from quotekit.identifiers import new_id
 from quotekit.paging import Page
 
@@ -94,7 +94,12 @@ returning id
 
 
 def delete(connection: Connection, item_id: UUID) -> None:
-    """Delete an item; the lines of quotes it was used in stay."""
-    if connection.execute(DELETE, {"id": item_id}).fetchone() is None:
+    """Delete an item; the lines of quotes it was used in stay. Raises ConflictError where a
+    package holds it."""
+    try:
+        deleted = connection.execute(DELETE, {"id": item_id}).fetchone()
+    except ForeignKeyViolation as error:
+        raise ConflictError("A package holds this item.") from error
+    if deleted is None:
         raise NotFoundError("There is no such item.")
     audit.record(connection, "item.deleted", item_id)

@@ -19,6 +19,9 @@ def _each_once(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
+Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_each_once)]
+
+
 class Change(Body):
     """A change; `version` (or If-Match) is the one it was made from. What is left out stays."""
 
@@ -47,7 +50,7 @@ class ItemCreate(Body):
     category_id: UUID | None = None
     description: Annotated[str, StringConstraints(max_length=5000)] | None = None
     tax_rate: Percent | None = None
-    tags: Annotated[list[Tag], Field(max_length=50), AfterValidator(_each_once)] = given([])
+    tags: Tags = given([])
     is_favorite: bool = False
 
 

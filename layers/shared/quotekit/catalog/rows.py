@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final, LiteralString, Protocol
+from typing import Any, ClassVar, Final, LiteralString, Protocol
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from quotekit import audit, paging
-from quotekit.catalog.model import Category, Client, Item
+from quotekit.catalog.model import Client, Item
 from quotekit.catalog.requests import Change, Listing, Order
 from quotekit.database import Connection
 from quotekit.errors import NotFoundError, StaleVersionError
@@ -30,6 +30,18 @@ order by created_at, id limit %(limit)s""",
        or (created_at, id) < (%(after)s::timestamptz, %(after_id)s))
 order by created_at desc, id desc limit %(limit)s""",
 }
+
+
+class Versioned(Protocol):
+    """A row, as a frozen dataclass, that counts its changes."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def version(self) -> int: ...
 
 
 class Kind[T](Protocol):
@@ -64,7 +76,7 @@ def get[T](connection: Connection, kind: type[T], statement: LiteralString, row_
     return found
 
 
-def update[T: (Client, Item, Category)](
+def update[T: Versioned](
     connection: Connection, found: T, statement: LiteralString, change: Change, *, version: int
 ) -> T:
     """Say something else of a row. Raises StaleVersionError when it is not of that version."""
@@ -83,6 +95,14 @@ def page[T: (Client, Item)](
     connection: Connection, kind: type[T], statement: LiteralString, wanted: Listing
 ) -> Page[T]:
     """One page of a list. Raises InvalidInputError for a foreign cursor."""
+    values, place = paged(wanted)
+    with connection.cursor(row_factory=class_row(kind)) as rows:
+        found = rows.execute(statement + ORDERS[wanted.sort], values).fetchall()
+    return paging.page(found, wanted.limit, place)
+
+
+def paged(wanted: Listing) -> tuple[dict[str, Any], Callable[[Any], tuple[Any, UUID]]]:
+    """What a list's statement is given, and how it finds a row's place in the order."""
     by_name = wanted.sort.endswith("name")
     parse: Callable[[str], Any] = str if by_name else datetime.fromisoformat
     after, after_id = paging.decode(wanted.cursor, parse)
@@ -92,8 +112,4 @@ def page[T: (Client, Item)](
         "after_id": after_id,
         "limit": wanted.limit + 1,
     }
-    with connection.cursor(row_factory=class_row(kind)) as rows:
-        found = rows.execute(statement + ORDERS[wanted.sort], values).fetchall()
-    return paging.page(
-        found, wanted.limit, lambda row: (row.name if by_name else row.created_at, row.id)
-    )
+    return values, lambda row: (row.name if by_name else row.created_at, row.id)

@@ -6,8 +6,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class NewMail:
+    """Without a version it travels without an attachment, without `picture_hash` untracked."""
+
     quote_id: UUID
-    version_id: UUID
+    version_id: UUID | None
     recipient: str
     reply_to: str | None
     sender_name: str
@@ -15,11 +17,14 @@ class NewMail:
     text_body: str
     html_body: str
     attachment_name: str
+    picture_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail on loan to the worker that sends it."""
+    """A mail on loan to the worker that sends it.
+
+    `overtaken` is a reminder of what was answered meanwhile."""
 
     id: UUID
     account_id: UUID
@@ -35,4 +40,5 @@ class Mail:
     status: str
     attempts: int
     leased: bool
+    overtaken: bool
     reason: str | None

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from quotekit.database import Connection
 from quotekit.errors import NotFoundError
 from quotekit.identifiers import new_id
+from quotekit.mails import opens
 from quotekit.mails.model import Mail, NewMail
 
 INSERT: Final = """
@@ -24,6 +25,8 @@ values (%(id)s, %(quote_id)s, %(version_id)s, %(recipient)s, %(reply_to)s, %(sen
 def insert(connection: Connection, mail: NewMail) -> UUID:
     mail_id = new_id()
     connection.execute(INSERT, {"id": mail_id, **asdict(mail)})
+    if mail.picture_hash is not None:
+        opens.insert(connection, mail_id, mail.picture_hash)
     return mail_id
 
 
@@ -39,7 +42,12 @@ with mail as (
     returning leased.id
 )
 select id, account_id, quote_id, version_id, recipient, reply_to, sender_name, subject, text_body,
-    html_body, attachment_name, status, attempts, exists (select from lease) as leased, reason
+    html_body, attachment_name, status, attempts, exists (select from lease) as leased, reason,
+    exists (select from app.quote_reminders as reminder
+        join app.quotes as quote
+            on quote.account_id = reminder.account_id and quote.id = reminder.quote_id
+        where reminder.account_id = mail.account_id and reminder.mail_id = mail.id
+          and quote.status not in ('sent', 'viewed')) as overtaken
 from mail
 """
 
@@ -58,7 +66,9 @@ MARK_SENT: Final = """
 update app.mails
 set status = 'sent', sent_at = now(), leased_until = null, reason = null, provider_id =
     %(provider_id)s,
-    attachment = %(attachment)s
+    attachment = %(attachment)s,
+    text_body = case when confidential then '' else text_body end,
+    html_body = case when confidential then '' else html_body end
 where id = %(id)s
 """
 
@@ -71,7 +81,9 @@ def mark_sent(connection: Connection, mail_id: UUID, provider_id: str, attachmen
 GIVE_BACK: Final = """
 update app.mails
 set status = case when %(final)s then 'failed' else status end, leased_until = null, reason =
-    %(reason)s
+    %(reason)s,
+    text_body = case when confidential and %(final)s then '' else text_body end,
+    html_body = case when confidential and %(final)s then '' else html_body end
 where id = %(id)s and status = 'queued'
 """
 

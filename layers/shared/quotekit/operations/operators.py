@@ -13,7 +13,8 @@ def admit(principal: Principal, *, writing: bool) -> Principal:
     Who only reads becomes ops_admin, which can write nothing.
     """
     look = database.transaction if writing else database.reading
-    with look(principal.actor) as connection:
+    person = replace(principal.actor, admission=auth.ADMIT_PERSON)  # of whatever account
+    with look(person) as connection:
         auth.require_role(connection, "admin")
     actor = Actor("service_role" if writing else "ops_admin", principal.actor.claims)
     return replace(principal, actor=actor)

@@ -26,7 +26,8 @@ def plain(value: Decimal | str, *, at_least: int = 0) -> Decimal:
 
 
 AS_STORED: Final = (
-    *("id", "number", "version", "revision", "status", "is_template", "template_name", "client_id"),
+    *("id", "number", "version", "revision", "revises", "status", "is_template", "template_name"),
+    "client_id",
     *("currency", "language", "tax_inclusive", "tax_rounding", "notes", "terms", "valid_until"),
     *("created_at", "updated_at", "sent_at", "viewed_at", "decided_at", "decision_note"),
     *("converted_at", "expires_at"),
@@ -76,6 +77,8 @@ def line_of(line: Mapping[str, Any], money: Money, currency: str) -> QuoteLine:
         line_total=money(line["line_total"]),
         net=money(line["net"]),
         tax_amount=money(line["tax_amount"]),
+        group=line["group"],
+        choice=line["choice"],
     )
 
 

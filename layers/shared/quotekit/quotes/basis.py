@@ -9,7 +9,7 @@ from psycopg.rows import class_row, dict_row
 
 from quotekit.database import Connection
 from quotekit.errors import invalid
-from quotekit.quotes.model import Recipient
+from quotekit.quotes.model import Draft, Quote, Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,13 @@ class Company:
     tax_rounding: Literal["document", "line"] = "document"
     valid_days: int = 30
     quote_terms: str = ""
+    track_opens: bool = False
 
 
 COMPANY: Final = """
 select company_name, address, email, phone, logo_key, brand_colour, currency, language, time_zone,
-    default_tax_rate, default_markup_rate, tax_rounding, valid_days, quote_terms
+    default_tax_rate, default_markup_rate, tax_rounding, valid_days, quote_terms,
+    track_opens
 from app.company_settings
 where account_id = coalesce(%(account_id)s, (select auth.account_id()))
 """
@@ -60,6 +62,16 @@ def recipient(connection: Connection, client_id: UUID) -> Recipient:
     if found is None:
         raise invalid("client_id", "does not exist")
     return found
+
+
+def require_same_client(quote: Quote, draft: Draft) -> None:
+    """A revision takes no quota, so it stays a quote for the one client, and no template."""
+    if draft.is_template:
+        raise invalid("is_template", "a revision is no template; duplicate it")
+    if draft.client_id != quote.client_id:
+        raise invalid("client_id", "is that of the quote it revises")
+    if (draft.client.name, draft.client.email) != (quote.client.name, quote.client.email):
+        raise invalid("client", "name and email are those of the quote it revises")
 
 
 WATERMARK: Final = """

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from quotekit.quotes import positions
+from quotekit.quotes.certificates import Certificate, certified, drawings
 from quotekit.quotes.colours import chosen, readable
 from quotekit.quotes.glyphs import FONTS, printable
 from quotekit.quotes.languages import Language, language, paper
@@ -18,7 +20,6 @@ from quotekit.quotes.logos import LogoError, read_logo
 from quotekit.quotes.pricing import TaxRow
 
 TEMPLATE: Final = Path(__file__).with_name("print") / "quote.typ"
-LONG_TEXT: Final = 500  # characters; a line with more of them may break over pages
 HEADER_TEXT: Final = 50  # characters, so that it stays on one line
 FOOTER_TEXT: Final = 110
 DRAWN: Final = b"/Subtype/Image"
@@ -55,6 +56,8 @@ class DocumentLine:
     tax_rate: Decimal = Decimal(0)
     optional: bool = False
     selected: bool = False
+    group: str | None = None
+    choice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class QuoteDocument:
     draft: bool = False
     watermark: bool = False
     paper: Literal["a4", "us-letter"] | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def render(document: QuoteDocument) -> Pdf:
     """The same document gives the same bytes; raises LogoError."""
     from typst import TypstError  # noqa: PLC0415 - heavy, and only printing needs it
 
-    sheet = json.dumps(_sheet(document), ensure_ascii=False)
+    sheet = json.dumps(sheet_of(document), ensure_ascii=False)
     try:
         content = _compile(sheet, document)
     except TypstError as error:
@@ -111,6 +115,7 @@ def _compile(sheet: str, document: QuoteDocument) -> bytes:
     files = {"main.typ": TEMPLATE.read_bytes(), "data.json": sheet.encode()}
     if document.company.logo:
         files["logo.svg"] = read_logo(document.company.logo).as_svg()
+    files |= drawings(document.certificate)
     content: bytes = _compiler().compile(
         input=files,
         format="pdf",
@@ -146,7 +151,7 @@ def _without_marks(text: str) -> str:
 # --- what the template is told: every word, figure and date a finished string
 
 
-def _sheet(document: QuoteDocument) -> dict[str, Any]:
+def sheet_of(document: QuoteDocument) -> dict[str, Any]:
     spoken = language(document.language)
     draft = document.draft or document.number is None
     name = document.number or spoken.words.draft
@@ -165,8 +170,7 @@ def _sheet(document: QuoteDocument) -> dict[str, Any]:
             "client": _contact(document.client),
             "words": _words(spoken),
             "facts": _facts(document, spoken, name),
-            "rows": [_row(line, document, spoken) for line in document.lines if not line.optional],
-            "options": [_row(line, document, spoken) for line in document.lines if line.optional],
+            **positions.sections(document, spoken),
             "show-tax": len({line.tax_rate for line in document.lines}) > 1,
             "totals": _totals(document, spoken),
             "sections": _sections(document, spoken),
@@ -178,6 +182,7 @@ def _sheet(document: QuoteDocument) -> dict[str, Any]:
                 " · ".join(filter(None, (company.name, company.email, company.phone))), FOOTER_TEXT
             ),
             "made-with": spoken.words.made_with if document.watermark else None,
+            "certificate": certified(document.certificate, document.currency, spoken),
         }
     )
     return sheet
@@ -230,28 +235,6 @@ def _facts(document: QuoteDocument, spoken: Language, name: str) -> list[list[st
     if document.valid_until is not None:
         facts.append([spoken.words.valid_until, spoken.date(document.valid_until)])
     return facts
-
-
-def _row(line: DocumentLine, document: QuoteDocument, spoken: Language) -> dict[str, Any]:
-    words = spoken.words
-    discount = None
-    if line.discount_amount:
-        taken = spoken.money(-line.discount_amount, document.currency)
-        discount = f"{words.discount} {taken}"
-    state = words.selected if line.selected else words.not_selected
-    return {
-        "name": line.name,
-        "description": line.description.strip(),
-        "long": len(line.name) + len(line.description) > LONG_TEXT,
-        "quantity": spoken.number(line.quantity),
-        "unit": line.unit,
-        "unit-price": spoken.money(line.unit_price, document.currency),
-        "tax": spoken.percent(line.tax_rate),
-        "discount": discount,
-        "amount": spoken.money(line.line_total, document.currency),
-        "state": state if line.optional else None,
-        "chosen": line.selected,
-    }
 
 
 def _totals(document: QuoteDocument, spoken: Language) -> list[dict[str, str]]:

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 from babel.numbers import NumberPattern, get_currency_symbol, parse_pattern
 
 from quotekit.quotes.pricing import EXACT, minor_units
@@ -62,6 +62,10 @@ class Language:
     def date(self, day: date) -> str:
         return str(format_date(day, "long", self.locale))
 
+    def moment(self, at: datetime) -> str:
+        """A point in time to the second, in UTC and saying so."""
+        return str(format_datetime(at, "long", UTC, self.locale))
+
     def _apply(self, pattern: NumberPattern, value: Decimal, currency: str | None = None) -> str:
         with localcontext(EXACT):  # printing rounds nothing: a figure with more decimals is refused
             return str(pattern.apply(value, self.locale, currency=currency, currency_digits=False))
@@ -89,16 +93,16 @@ def _money_pattern(locale: Locale, currency: str) -> NumberPattern:
 
 @cache
 def language(tag: str) -> Language:
-    """The language of a tag such as de or pt-PT; raises UnknownLanguageError."""
+    """The language of a tag such as de or pt-PT; a region for which CLDR has no formats of the
+    language goes by the language alone (RFC 4647, lookup). Raises UnknownLanguageError."""
     match = TAG.fullmatch(tag)
     if match is None or match[1].lower() not in WORDS:
         raise UnknownLanguageError(tag)
     code = match[1].lower()
-    territory = (match[2] or DEFAULT_TERRITORY[code]).upper()
     try:
-        return Language(Locale(code, territory), WORDS[code])
-    except UnknownLocaleError as error:
-        raise UnknownLanguageError(tag) from error
+        return Language(Locale(code, (match[2] or DEFAULT_TERRITORY[code]).upper()), WORDS[code])
+    except UnknownLocaleError:
+        return language(code)
 
 
 def paper(tag: str) -> str:

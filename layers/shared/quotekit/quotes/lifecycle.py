@@ -15,6 +15,20 @@ from quotekit.quotes.model import Status
 from quotekit.quotes.repository import Found
 from quotekit.refusals import translated
 
+# The one it revises first, for that has the lower id: whoever holds many takes them in that order.
+HOLD: Final = """
+select id from app.quotes
+where account_id = (select auth.account_id()) and id in (%(id)s, (
+    select revises from app.quotes where account_id = (select auth.account_id()) and id = %(id)s))
+order by id for update
+"""
+
+
+def hold(connection: Connection, quote_id: UUID) -> None:
+    """Lock a quote and the one it revises; it travels with the next statement."""
+    connection.defer(HOLD, {"id": quote_id})
+
+
 FREEZE: Final = """
 update app.quote_versions
 set frozen_at = now(), valid_until = %(valid_until)s
@@ -47,7 +61,7 @@ update app.quotes
 set status = %(status)s, version = version + 1, decision_note = coalesce(%(note)s, decision_note),
     decided_at = case when %(status)s in ('accepted', 'declined') then now() else decided_at end,
     converted_at = case when %(status)s = 'converted' then now() else converted_at end
-where account_id = (select auth.account_id()) and id = any(%(ids)s)
+where account_id = (select auth.account_id()) and id = any(%(ids)b::uuid[])
 """
 
 
@@ -60,6 +74,18 @@ def change_status(
         connection.execute(CHANGE_STATUS, values)
     except psycopg.DatabaseError as error:
         raise translated(error) from error
+
+
+MARK_VIEWED: Final = """
+update app.quotes set status = 'viewed', viewed_at = now(), version = version + 1
+where account_id = (select auth.account_id()) and id = %(id)s and status = 'sent'
+returning id
+"""
+
+
+def mark_viewed(connection: Connection, quote_id: UUID) -> bool:
+    """Note that a sent quote was seen by its client; False when it had been, or was answered."""
+    return connection.execute(MARK_VIEWED, {"id": quote_id}).fetchone() is not None
 
 
 INSERT_LINK: Final = """
@@ -78,6 +104,17 @@ def insert_link(
         "expires_at": expires_at,
     }
     connection.execute(INSERT_LINK, values)
+
+
+REVOKE_LINKS: Final = """
+update app.quote_links set revoked_at = now()
+where account_id = (select auth.account_id()) and quote_id = %(quote_id)s and revoked_at is null
+"""
+
+
+def revoke_links(connection: Connection, quote_id: UUID) -> int:
+    """Close every way to a quote's page; how many there were."""
+    return connection.execute(REVOKE_LINKS, {"quote_id": quote_id}).rowcount
 
 
 EXPIRE: Final = """

@@ -38,6 +38,8 @@ class DraftLine:
     discount: Discount | None = None
     optional: bool = False
     selected: bool = False
+    group: str | None = None
+    choice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class QuoteLine:
-    """A line with its prices. `net` and `tax_amount` are zero where it does not count."""
+    """A line with its prices. `net` and `tax_amount` are zero where it does not count.
+
+    Of a `group` exactly one `choice` is selected, with all its lines."""
 
     position: int
     item_id: UUID | None
@@ -82,6 +86,8 @@ class QuoteLine:
     line_total: Decimal
     net: Decimal
     tax_amount: Decimal
+    group: str | None = None
+    choice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +126,16 @@ class Calculation:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A quote as its owner sees it. `version` counts changes; `revision` is the document's.
+    """A quote as its owner sees it. `version` counts changes.
 
+    `revision` is its place in the chain of quotes of which each replaces the one it `revises`.
     `link` is the address its client opens, told once, when it is sent: only its hash is kept."""
 
     id: UUID
     number: str | None
     version: int
     revision: int
+    revises: UUID | None
     status: Status
     is_template: bool
     template_name: str | None

@@ -17,7 +17,10 @@ from pydantic_core import to_jsonable_python
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
 from quotekit.quotes import document
+from quotekit.quotes.acceptances import Acceptance
 from quotekit.quotes.basis import Company
+from quotekit.quotes.certificates import Certificate
+from quotekit.quotes.choices import choose
 from quotekit.quotes.document import Pdf, QuoteDocument
 from quotekit.quotes.model import Quote, QuoteLine
 from quotekit.quotes.pricing import TaxRow
@@ -32,7 +35,7 @@ PRINTED: Final = (
 )
 PRINTED_OF_A_LINE: Final = (
     *("name", "description", "unit", "quantity", "unit_price", "line_total", "discount_amount"),
-    *("optional", "selected"),
+    *("optional", "selected", "group", "choice"),
 )
 
 
@@ -79,9 +82,17 @@ class Download:
     pages: int
 
 
-def compose(found: Found, company: Company, *, logo: bytes | None, watermark: bool) -> Sheet:
-    """The document of a quote: nothing of cost or markup can enter it."""
-    quote = found.quote
+def compose(
+    found: Found,
+    company: Company,
+    *,
+    logo: bytes | None,
+    watermark: bool,
+    accepted: Acceptance | None = None,
+) -> Sheet:
+    """The document of a quote, as its client accepted it where he did: nothing of cost or markup
+    can enter it."""
+    quote = choose(found.quote, accepted.selected) if accepted else found.quote
     written = quote.sent_at or quote.updated_at
     paper = QuoteDocument(
         **{name: getattr(quote, name) for name in PRINTED},
@@ -92,8 +103,22 @@ def compose(found: Found, company: Company, *, logo: bytes | None, watermark: bo
         tax_breakdown=tuple(TaxRow(row.rate, row.net, row.tax) for row in quote.tax_breakdown),
         draft=quote.number is None,
         watermark=watermark,
+        certificate=certificate(accepted) if accepted else None,
     )
     return Sheet(found, paper, digest(paper))
+
+
+def certificate(accepted: Acceptance) -> Certificate:
+    return Certificate(
+        id=str(accepted.id),
+        name=accepted.name,
+        signature=accepted.signature,
+        accepted_at=accepted.accepted_at,
+        source_ip=str(accepted.source_ip),
+        user_agent=accepted.user_agent,
+        version_sha256=accepted.version_sha256,
+        total=accepted.total,
+    )
 
 
 def letterhead(company: Company, logo: bytes | None) -> document.Company:
@@ -131,6 +156,11 @@ def digest(paper: QuoteDocument) -> bytes:
     logo = hashlib.sha256(paper.company.logo or b"").hexdigest()
     said = asdict(paper) | {"design": DESIGN, "logo": logo}
     said["company"]["logo"] = None
+    for line in said["lines"]:  # what was printed before there were groups keeps its name
+        if line["group"] is None:
+            del line["group"], line["choice"]
+    if paper.certificate is None:
+        del said["certificate"]
     text = json.dumps(to_jsonable_python(said), sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 
@@ -214,12 +244,15 @@ def note_failure(connection: Connection, sheet: Sheet, reason: str) -> None:
 LATEST: Final = """
 select id, key, sha256, bytes, pages from app.documents
 where account_id = %(account_id)s and version_id = %(version_id)s and status = 'ready'
+  and created_at >= coalesce(%(since)s, '-infinity'::timestamptz)
 order by created_at desc limit 1
 """
 
 
-def latest(connection: Connection, account_id: UUID, version_id: UUID) -> Printed | None:
-    """The newest PDF of a version, for the service."""
-    values = {"account_id": account_id, "version_id": version_id}
+def latest(
+    connection: Connection, account_id: UUID, version_id: UUID, since: datetime | None = None
+) -> Printed | None:
+    """The newest PDF of a version, for who is told which; made after a time, if one is given."""
+    values = {"account_id": account_id, "version_id": version_id, "since": since}
     with connection.cursor(row_factory=class_row(Printed)) as cursor:
         return cursor.execute(LATEST, values).fetchone()

@@ -31,28 +31,29 @@ VERSION_VALUES: Final[LiteralString] = """%(client_name)s, %(client_email)s, %(c
 INSERT_LINES: Final[LiteralString] = """
 insert into app.quote_lines (version_id, position, item_id, name, description, unit, quantity,
     unit_cost, tax_rate, discount_type, discount_value, optional, selected, unit_price, gross,
-    discount_amount, line_total, net, tax_amount)
+    discount_amount, line_total, net, tax_amount, group_name, choice)
 select coalesce(line.version_id, %(version_id)s), line.position, line.item_id, line.name,
     line.description, line.unit, line.quantity, line.unit_cost, line.tax_rate,
     line.discount_type, line.discount_value, line.optional, line.selected, line.unit_price,
-    line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount
+    line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount, line."group",
+    line.choice
 from jsonb_to_recordset(%(lines)s) as line (version_id uuid, position smallint, item_id uuid,
     name text, description text, unit text, quantity numeric, unit_cost numeric, tax_rate numeric,
     discount_type text, discount_value numeric, optional boolean, selected boolean,
     unit_price numeric, gross numeric, discount_amount numeric, line_total numeric, net numeric,
-    tax_amount numeric)
+    tax_amount numeric, "group" text, choice text)
 """
 INSERT: Final[LiteralString] = (
     """
 with quote as (
-    insert into app.quotes (id, client_id, is_template, template_name, title)
-    values (%(id)s, %(client_id)s, %(is_template)s, %(template_name)s, %(title)s)
+    insert into app.quotes (id, client_id, is_template, template_name, title, revises)
+    values (%(id)s, %(client_id)s, %(is_template)s, %(template_name)s, %(title)s, %(revises)s)
     returning created_at
 ), version as (
-    insert into app.quote_versions (id, quote_id, """
+    insert into app.quote_versions (id, quote_id, revision, """
     + VERSION_COLUMNS
     + """)
-    values (%(version_id)s, %(id)s, """
+    values (%(version_id)s, %(id)s, %(revision)s, """
     + VERSION_VALUES
     + """)
 ), lines as ("""
@@ -64,9 +65,13 @@ select created_at from quote
 
 
 def insert(
-    connection: Connection, draft: Draft, lines: Sequence[QuoteLine], totals: Totals
+    connection: Connection,
+    draft: Draft,
+    lines: Sequence[QuoteLine],
+    totals: Totals,
+    revised: Quote | None = None,
 ) -> tuple[UUID, datetime]:
-    """Store a draft with its first version; its id and time.
+    """Store a draft, of a quote that it is to replace or of none; its id and time.
 
     Raises InvalidInputError for a client or item that is not there.
     """
@@ -77,6 +82,8 @@ def insert(
         "client_id": draft.client_id,
         "is_template": draft.is_template,
         "template_name": draft.template_name,
+        "revises": revised and revised.id,
+        "revision": revised.revision + 1 if revised else 1,
         **_content(draft, lines, totals),
     }
     try:
@@ -185,10 +192,11 @@ def line_row(line: QuoteLine) -> dict[str, Any]:
 
 SELECT: Final[LiteralString] = """
 select quote.id, quote.account_id, quote.number, quote.version, quote.revision, quote.status,
-    quote.is_template, quote.template_name, quote.client_id, quote.created_at, quote.updated_at,
-    quote.sent_at, quote.viewed_at, quote.decided_at, quote.decision_note, quote.converted_at,
-    quote.expires_at, said.id as version_id, said.client_name, said.client_email, said.client_phone,
-    said.client_address, said.currency, said.language, said.tax_rate, said.tax_inclusive,
+    quote.revises, quote.is_template, quote.template_name, quote.client_id, quote.created_at,
+    quote.updated_at, quote.sent_at, quote.viewed_at, quote.decided_at, quote.decision_note,
+    quote.converted_at, quote.expires_at, said.id as version_id, said.client_name,
+    said.client_email, said.client_phone, said.client_address, said.currency, said.language,
+    said.tax_rate, said.tax_inclusive,
     said.tax_rounding, said.markup_rate, said.discount_type, said.discount_value, said.deposit_type,
     said.deposit_value, said.notes, said.terms, said.valid_until, said.subtotal, said.markup_amount,
     said.discount_amount, said.tax_amount, said.tax_breakdown, said.total, said.deposit_amount,
@@ -199,7 +207,8 @@ select quote.id, quote.account_id, quote.number, quote.version, quote.revision, 
         'discount_type', line.discount_type, 'discount_value', line.discount_value::text,
         'optional', line.optional, 'selected', line.selected, 'unit_price', line.unit_price::text,
         'discount_amount', line.discount_amount::text, 'line_total', line.line_total::text,
-        'net', line.net::text, 'tax_amount', line.tax_amount::text) order by line.position)
+        'net', line.net::text, 'tax_amount', line.tax_amount::text,
+        'group', line.group_name, 'choice', line.choice) order by line.position)
      from app.quote_lines as line
      where line.account_id = quote.account_id and line.version_id = said.id) as lines,
     (select jsonb_build_object('status', mail.status, 'recipient', mail.recipient,
@@ -207,6 +216,8 @@ select quote.id, quote.account_id, quote.number, quote.version, quote.revision, 
         'sent_at', mail.sent_at)
      from app.mails as mail
      where mail.account_id = quote.account_id and mail.quote_id = quote.id
+       and not exists (select from app.quote_reminders as reminder
+           where reminder.account_id = mail.account_id and reminder.mail_id = mail.id)
      order by mail.created_at desc limit 1) as delivery
 from app.quotes as quote
 join app.quote_versions as said

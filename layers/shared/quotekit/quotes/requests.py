@@ -53,10 +53,21 @@ class LineItem(Body):
     discount: Reduction | None = None
     optional: bool = False
     selected: bool = False
+    group: Name | None = None
+    choice: Name | None = None
+
+    @model_validator(mode="after")
+    def _choice_of_a_group(self) -> Self:
+        if (self.group is None) != (self.choice is None):
+            raise ValueError("group and choice go together")
+        return self
 
     def as_line(self) -> DraftLine:
+        """In the domain's own types; a line of a group is optional, said or not."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return DraftLine(**values | {"discount": self.discount and self.discount.as_discount()})
+        values["discount"] = self.discount and self.discount.as_discount()
+        values["optional"] = self.optional or self.group is not None
+        return DraftLine(**values)
 
 
 class ClientDetails(Body):

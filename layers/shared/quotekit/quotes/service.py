@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from quotekit import audit
 from quotekit.database import Connection
 from quotekit.errors import ConflictError, StaleVersionError, invalid
-from quotekit.quotes import basis, lifecycle, pricing, repository
+from quotekit.quotes import basis, groups, lifecycle, pricing, repository
 from quotekit.quotes.assembly import money_of, plain
 from quotekit.quotes.basis import Company
 from quotekit.quotes.model import (
@@ -36,7 +36,11 @@ def create_quote(connection: Connection, body: QuoteCreate) -> Quote:
 
 def calculate(connection: Connection, body: QuoteCreate) -> Calculation:
     """The prices of a quote that is not stored."""
-    draft = compose(connection, body, basis.company(connection))
+    return calculation(compose(connection, body, basis.company(connection)))
+
+
+def calculation(draft: Draft) -> Calculation:
+    """The prices of a draft. Raises InvalidInputError for what cannot be priced."""
     lines, totals = price(draft)
     return Calculation(
         currency=draft.currency,
@@ -53,7 +57,12 @@ def calculate(connection: Connection, body: QuoteCreate) -> Calculation:
 
 def compose(connection: Connection, body: QuoteCreate, company: Company) -> Draft:
     """What the body says, over what the account says."""
-    defaults = Draft(
+    return checked(apply(connection, blank(company), body.said()))
+
+
+def blank(company: Company) -> Draft:
+    """What the account says of a quote of which nothing was said yet."""
+    return Draft(
         client_id=None,
         client=Recipient(),
         currency=company.currency,
@@ -65,7 +74,6 @@ def compose(connection: Connection, body: QuoteCreate, company: Company) -> Draf
         markup_rate=plain(company.default_markup_rate),
         terms=company.quote_terms,
     )
-    return checked(apply(connection, defaults, body.said()))
 
 
 def apply(connection: Connection, draft: Draft, said: dict[str, Any]) -> Draft:
@@ -88,16 +96,25 @@ def checked(draft: Draft) -> Draft:
     return draft
 
 
-def store(connection: Connection, draft: Draft, *, action: str, **details: Any) -> Quote:  # noqa: ANN401
+def store(
+    connection: Connection,
+    draft: Draft,
+    *,
+    action: str,
+    revised: Quote | None = None,
+    **details: Any,  # noqa: ANN401
+) -> Quote:
     lines, totals = price(draft)
-    quote_id, created_at = repository.insert(connection, draft, lines, totals)
+    quote_id, created_at = repository.insert(connection, draft, lines, totals, revised)
     basis.touch_items(connection, [line.item_id for line in lines if line.item_id])
     audit.record(connection, action, quote_id, {"total": str(totals.total), **details})
-    return present(quote_id, created_at, draft, lines, totals)
+    stored = present(quote_id, created_at, draft, lines, totals)
+    return replace(stored, revises=revised.id, revision=revised.revision + 1) if revised else stored
 
 
 def price(draft: Draft) -> tuple[tuple[QuoteLine, ...], pricing.Totals]:
     """The lines with their prices, and the totals. Raises InvalidInputError naming the value."""
+    groups.check(draft.line_items)
     terms = pricing.Terms(
         currency=draft.currency,
         markup_rate=draft.markup_rate,
@@ -111,31 +128,33 @@ def price(draft: Draft) -> tuple[tuple[QuoteLine, ...], pricing.Totals]:
         totals = pricing.calculate([costs(line) for line in draft.line_items], terms)
     except pricing.PricingError as error:
         raise invalid(error.field.replace("lines.", "line_items."), error.problem) from error
-    money = money_of(draft.currency)
-    decimals = pricing.minor_units(draft.currency)
     pairs = enumerate(zip(draft.line_items, totals.lines, strict=True), start=1)
-    lines = tuple(
-        QuoteLine(
-            position=position,
-            item_id=line.item_id,
-            name=line.name,
-            description=line.description,
-            unit=line.unit,
-            quantity=plain(line.quantity),
-            unit_cost=plain(line.unit_cost, at_least=decimals),
-            tax_rate=None if line.tax_rate is None else plain(line.tax_rate),
-            discount=line.discount,
-            optional=line.optional,
-            selected=line.selected,
-            unit_price=money(priced.unit_price),
-            discount_amount=money(priced.discount_amount),
-            line_total=money(priced.line_total),
-            net=money(priced.net),
-            tax_amount=money(priced.tax_amount),
-        )
-        for position, (line, priced) in pairs
-    )
+    lines = tuple(line_of(position, *pair, draft.currency) for position, pair in pairs)
     return lines, totals
+
+
+def line_of(position: int, line: DraftLine, priced: pricing.PricedLine, currency: str) -> QuoteLine:
+    money = money_of(currency)
+    return QuoteLine(
+        position=position,
+        item_id=line.item_id,
+        name=line.name,
+        description=line.description,
+        unit=line.unit,
+        quantity=plain(line.quantity),
+        unit_cost=plain(line.unit_cost, at_least=pricing.minor_units(currency)),
+        tax_rate=None if line.tax_rate is None else plain(line.tax_rate),
+        discount=line.discount,
+        optional=line.optional,
+        selected=line.selected,
+        unit_price=money(priced.unit_price),
+        discount_amount=money(priced.discount_amount),
+        line_total=money(priced.line_total),
+        net=money(priced.net),
+        tax_amount=money(priced.tax_amount),
+        group=line.group,
+        choice=line.choice,
+    )
 
 
 def costs(line: DraftLine) -> pricing.Line:
@@ -170,6 +189,7 @@ def present(
         number=None,
         version=1,
         revision=1,
+        revises=None,
         status="draft",
         subtotal=totals.subtotal,
         markup_amount=totals.markup_amount,
@@ -210,6 +230,8 @@ def change_quote(
         raise StaleVersionError
     said = body.said()
     draft = checked(apply(connection, draft_of(found.quote), said))
+    if found.quote.revises is not None:
+        basis.require_same_client(found.quote, draft)
     lines, totals = price(draft)
     repository.update(connection, found, draft, lines, totals)
     audit.record(connection, "quote.changed", quote_id, {"fields": sorted(said)})
@@ -241,8 +263,9 @@ def duplicate_quote(connection: Connection, quote_id: UUID, template_name: str |
 
 
 def decide(connection: Connection, quote_id: UUID, status: Status, note: str | None) -> Quote:
-    """Record the client's answer, or that an accepted quote became a job."""
-    repository.get(connection, quote_id, lock=True)
+    """Record the client's answer, or that an accepted quote became a job; each once."""
+    if repository.get(connection, quote_id, lock=True).quote.status == status:
+        raise ConflictError(f"The quote is {status} already.")
     lifecycle.change_status(connection, [quote_id], status, note)
     audit.record(connection, f"quote.{status}", quote_id, {"note": note} if note else {})
     return repository.get(connection, quote_id).quote

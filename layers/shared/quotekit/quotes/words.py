@@ -41,6 +41,9 @@ class Words:
     view: str
     attached: str
     regards: str
+    reminder_subject: str
+    reminder: str
+    replaces: str
 
 
 WORDS: Final[Mapping[str, Words]] = MappingProxyType(
@@ -79,6 +82,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             view="View the quote",
             attached="The quote is attached as a PDF.",
             regards="Kind regards",
+            reminder_subject="Reminder: quote {number} from {company}",
+            reminder="Quote {number} from {company} is waiting for your answer.",
+            replaces="Replaces",
         ),
         "de": Words(
             quote="Angebot",
@@ -114,6 +120,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             view="Angebot ansehen",
             attached="Das Angebot liegt als PDF bei.",
             regards="Mit freundlichen Grüßen",
+            reminder_subject="Erinnerung: Angebot {number} von {company}",
+            reminder="Das Angebot {number} von {company} wartet auf Ihre Antwort.",
+            replaces="Ersetzt",
         ),
         "fr": Words(
             quote="Devis",
@@ -149,6 +158,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             view="Consulter le devis",
             attached="Le devis est joint au format PDF.",
             regards="Cordialement",
+            reminder_subject="Rappel\u00a0: devis {number} de {company}",
+            reminder="Le devis {number} de {company} attend votre réponse.",
+            replaces="Remplace",
         ),
         "es": Words(
             quote="Presupuesto",
@@ -184,6 +196,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             view="Ver el presupuesto",
             attached="El presupuesto se adjunta en PDF.",
             regards="Un cordial saludo",
+            reminder_subject="Recordatorio: presupuesto {number} de {company}",
+            reminder="El presupuesto {number} de {company} espera su respuesta.",
+            replaces="Sustituye a",
         ),
         "pt": Words(
             quote="Orçamento",
@@ -219,6 +234,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             view="Ver o orçamento",
             attached="O orçamento segue anexo em PDF.",
             regards="Atenciosamente",
+            reminder_subject="Lembrete: orçamento {number} de {company}",
+            reminder="O orçamento {number} de {company} aguarda a sua resposta.",
+            replaces="Substitui",
         ),
     }
 )

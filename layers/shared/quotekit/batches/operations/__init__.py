@@ -7,8 +7,10 @@ from quotekit.batches.model import Operation
 from quotekit.batches.operations.bulk_create_items import BULK_CREATE_ITEMS
 from quotekit.batches.operations.delete_clients import DELETE_CLIENTS
 from quotekit.batches.operations.delete_quotes import DELETE_QUOTES
+from quotekit.batches.operations.export_account import EXPORT_ACCOUNT
 from quotekit.batches.operations.export_quotes import EXPORT_QUOTES
 from quotekit.batches.operations.import_clients import IMPORT_CLIENTS
+from quotekit.batches.operations.quote_assessments import QUOTE_ASSESSMENTS
 from quotekit.batches.operations.recalculate_quotes import RECALCULATE_QUOTES
 from quotekit.batches.operations.send_quotes import SEND_QUOTES
 from quotekit.batches.operations.update_item_prices import UPDATE_ITEM_PRICES
@@ -20,8 +22,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         BULK_CREATE_ITEMS,
         DELETE_CLIENTS,
         DELETE_QUOTES,
+        EXPORT_ACCOUNT,
         EXPORT_QUOTES,
         IMPORT_CLIENTS,
+        QUOTE_ASSESSMENTS,
         RECALCULATE_QUOTES,
         SEND_QUOTES,
         UPDATE_ITEM_PRICES,

@@ -9,7 +9,7 @@ from quotekit.quotes.model import Status
 
 HOLD_QUOTES: Final = """
 select id, status from app.quotes
-where account_id = (select auth.account_id()) and id = any(%(ids)s)
+where account_id = (select auth.account_id()) and id = any(%(ids)b::uuid[])
 order by id for update
 """
 

@@ -13,8 +13,9 @@ from quotekit.settings import portal_settings
 # whoever waited for them in turn would be in a deadlock. The slice is tried again instead.
 HOLD: Final = """
 select id from app.quotes
-where account_id = (select auth.account_id()) and id = %(id)s
-for update nowait
+where account_id = (select auth.account_id()) and id in (%(id)s, (
+    select revises from app.quotes where account_id = (select auth.account_id()) and id = %(id)s))
+order by id for update nowait
 """
 
 

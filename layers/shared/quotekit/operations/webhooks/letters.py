@@ -18,7 +18,7 @@ MANY_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class FailedMessage:
     """An event that died `failure_count` times, after so many attempts in all.
 
     `webhook_id` and `attempts` are null where nobody could read the event."""
@@ -42,8 +42,8 @@ class Letters:
     unresolved_count: int
     high_priority_count: int
     failure_reasons: Mapping[str, int]
-    unresolved_entries: Sequence[Letter]
-    high_priority_items: Sequence[Letter]
+    unresolved_entries: Sequence[FailedMessage]
+    high_priority_items: Sequence[FailedMessage]
     limit: int
     observed_at: datetime
     source: str = "ops.webhook_dead_letters"
@@ -82,9 +82,9 @@ def dead_letters(connection: Connection, asked: requests.Latest, now: datetime) 
     )
 
 
-def _letters(connection: Connection, limit: int, *, urgent: bool) -> list[Letter]:
+def _letters(connection: Connection, limit: int, *, urgent: bool) -> list[FailedMessage]:
     values = {"manual": MANUAL, "many": MANY_FAILURES, "urgent": urgent, "limit": limit}
-    with connection.cursor(row_factory=class_row(Letter)) as cursor:
+    with connection.cursor(row_factory=class_row(FailedMessage)) as cursor:
         return cursor.execute(LETTERS, values).fetchall()
 
 

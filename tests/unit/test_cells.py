@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quotekit.batches.spreadsheet import FORMULA, cell, line
+from quotekit.cells import FORMULA, cell, line
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 

@@ -1,0 +1,1 @@
+"""What is found at a property, and how that becomes a priced quote."""

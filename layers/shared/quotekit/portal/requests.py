@@ -1,0 +1,76 @@
+"""What a client may send from his page: forms, read strictly."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from quotekit.bodies import Body
+from quotekit.errors import BadRequestError, InvalidInputError
+
+MOST_FIELDS: Final = 600
+LISTS: Final = frozenset({"option"})
+# Strokes on a field of 600 by 200: digits, blanks, M and L, so that it can be drawn and do no harm.
+SIGNATURE: Final = r"^(M[0-9]{1,3} [0-9]{1,3}(L[0-9]{1,3} [0-9]{1,3})+)+$"
+
+Position = Annotated[int, Field(ge=1, le=500)]
+OneLine = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+LongText = Annotated[str, StringConstraints(max_length=2000)]
+Total = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=4)]
+Signature = Annotated[str, StringConstraints(max_length=20_000, pattern=SIGNATURE)]
+
+
+class Choice(Body):
+    """Which optional lines are taken, of which version."""
+
+    revision: int = Field(ge=1, le=1_000_000)
+    option: list[Position] = Field(default_factory=list, max_length=500)
+
+
+class Draft(Choice):
+    """A form that is not finished: only what is ticked counts, the rest is shown again."""
+
+    name: Annotated[str, StringConstraints(max_length=200)] = ""
+    total: Annotated[str, StringConstraints(max_length=40)] = ""
+    signature: Annotated[str, StringConstraints(max_length=20_000)] = ""
+
+
+class Agreement(Choice):
+    """The client accepts; `total` is the one he was shown."""
+
+    name: OneLine
+    total: Total
+    signature: Signature | None = None
+
+
+class Refusal(Body):
+    reason: LongText = ""
+
+
+class Question(Body):
+    question: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+def form[T: Body](model: type[T], text: str) -> T:
+    """A form's fields as a model; a field left empty counts as not sent.
+
+    Raises BadRequestError for what is no form, InvalidInputError for wrong fields."""
+    try:
+        found = parse_qs(text, strict_parsing=bool(text), max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise BadRequestError("The form could not be read.") from error
+    try:
+        return model.model_validate({name: value(name, given) for name, given in found.items()})
+    except ValidationError as error:
+        details = [
+            {"field": ".".join(map(str, item["loc"])) or "form", "message": item["msg"]}
+            for item in error.errors(include_input=False, include_context=False, include_url=False)
+        ]
+        raise InvalidInputError(details=details) from error
+
+
+def value(name: str, given: list[str]) -> Any:  # noqa: ANN401 - a model checks it
+    return given if name in LISTS or len(given) > 1 else given[0]

@@ -1,0 +1,59 @@
+"""The page behind an accepted quote that says who accepted it, when, from where, and what."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from quotekit.quotes.certificate_words import WORDS
+from quotekit.quotes.languages import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How the client accepted; `total` is with the options he took, `signature` an SVG path."""
+
+    id: str
+    name: str
+    signature: str | None
+    accepted_at: datetime
+    source_ip: str
+    user_agent: str
+    version_sha256: str
+    total: Decimal
+
+
+def certified(given: Certificate | None, currency: str, spoken: Language) -> dict[str, Any] | None:
+    """What the template prints, each value a finished string."""
+    if given is None:
+        return None
+    words = WORDS[spoken.locale.language]
+    return {
+        "title": words.certificate,
+        "intro": words.certified,
+        "facts": [
+            [words.accepted_by, given.name],
+            [words.accepted_at, spoken.moment(given.accepted_at)],
+            [words.accepted_total, spoken.money(given.total, currency)],
+            [words.source_ip, given.source_ip],
+            [words.user_agent, given.user_agent or words.not_told],
+            [words.fingerprint, given.version_sha256],
+            [words.certificate_id, given.id],
+        ],
+        "signature": given.signature,
+        "signature-alt": words.signature_of.format(name=given.name),
+        "signature-label": words.signature,
+        "unsigned": words.not_drawn,
+    }
+
+
+def drawings(given: Certificate | None) -> dict[str, bytes]:
+    """The signature as a drawing; the database let nothing but M, L and digits into it."""
+    if given is None or given.signature is None:
+        return {}
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 200"><path fill="none" '
+        'stroke="#1d2329" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" '
+        f'd="{given.signature}"/></svg>'
+    )
+    return {"signature.svg": drawing.encode()}

@@ -1,0 +1,1 @@
+"""What an account's quotes came to, counted from what is committed."""

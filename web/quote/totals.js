@@ -1,0 +1,46 @@
+// The total follows the options that are ticked. The server counts; this only shows what it says.
+
+export function followOptions(form) {
+  const boxes = [...document.querySelectorAll("input[name=option]")];
+  const button = document.querySelector("#update");
+  if (!boxes.length || !button) return;
+  let newest = 0;
+
+  const show = (told) => {
+    const rows = told.rows.map((row) => {
+      const line = document.createElement("div");
+      line.className = row.kind;
+      line.append(element("dt", row.name), element("dd", row.amount));
+      return line;
+    });
+    document.querySelector("#totals").replaceChildren(...rows);
+    form.querySelector("#total").value = told.total;
+    form.querySelector("#agreed").textContent = told.agreed;
+    button.hidden = true;
+  };
+
+  const ask = async () => {
+    const turn = ++newest;
+    try {
+      const answer = await fetch(button.formAction, {
+        method: "POST",
+        headers: { accept: "application/json" },
+        body: new URLSearchParams(new FormData(form)),
+      });
+      if (!answer.ok) throw new Error(answer.status);
+      const told = await answer.json();
+      if (turn === newest) show(told);
+    } catch {
+      button.hidden = false; // the form without a script still works
+    }
+  };
+
+  for (const box of boxes) box.addEventListener("change", ask);
+  button.hidden = true;
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
