@@ -172,6 +172,26 @@ def queues_are_consumed_fairly(template: Template) -> Iterator[str]:
                 yield f"{name}: {most} of {reserve} from the queues in {stage}"
 
 
+def schedules_start_their_function_only(template: Template) -> Iterator[str]:
+    """Named after the stage, as two stages share an account, by a role that may do nothing else."""
+    scheduled = []
+    for name, function in functions(template).items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] != "ScheduleV2":
+                continue
+            scheduled.append({"Ref": f"{name}Function.Alias"})
+            found = event["Properties"]
+            kebab = snake(name).replace("_", "-")
+            if found.get("Name") != {"Fn::Sub": f"quotekit-${{Stage}}-{kebab}"}:
+                yield f"{name}: its schedule's name"
+            if found.get("RoleArn") != {"Fn::GetAtt": ["ScheduleRole", "Arn"]}:
+                yield f"{name}: its schedule's role"
+    allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": scheduled}
+    policies = template["Resources"]["ScheduleRole"]["Properties"]["Policies"]
+    if [policy["PolicyDocument"]["Statement"] for policy in policies] != [[allowed]]:
+        yield "ScheduleRole: may do something else than start what is scheduled"
+
+
 def buckets_are_private(template: Template) -> Iterator[str]:
     policies = {
         item["Properties"]["Bucket"]["Ref"]: json.dumps(item["Properties"]["PolicyDocument"])

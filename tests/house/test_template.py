@@ -26,7 +26,8 @@ LIBRARIES: Final = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_
 RULES: Final = (
     *(rules.is_named, rules.is_released_and_watched, rules.alarms_mean_what_they_say),
     *(rules.alarms_are_heard, rules.stays_off_the_emulator, rules.queues_are_safe),
-    *(rules.queues_are_consumed_fairly, rules.buckets_are_private, rules.is_encrypted_at_rest),
+    *(rules.queues_are_consumed_fairly, rules.schedules_start_their_function_only),
+    *(rules.buckets_are_private, rules.is_encrypted_at_rest),
     *(rules.answers_before_the_api_gives_up, rules.parameters_explain_themselves),
     *(permissions.may_no_more_than_it_does, permissions.reads_its_own_secret),
 )
@@ -72,6 +73,8 @@ EVERYTHING: Final = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 MAIL: Final = "MailSenderFunction/Properties"
 QUEUE: Final = f"{MAIL}/Events/Queue/Properties"
 BULK: Final = "WebhookWorkerFunction/Properties/Events/WebhooksBulk/Properties"
+EXPIRER: Final = "QuoteExpirerFunction/Properties/Events/Schedule/Properties"
+SCHEDULES: Final = "ScheduleRole/Properties/Policies/0/PolicyDocument/Statement"
 VARIABLES: Final = f"{MAIL}/Environment/Variables"
 ROLE: Final = "QuoteProcessorRole/Properties/Policies/0/PolicyDocument/Statement"
 SECRET: Final = "DatabasePolicy/Properties/PolicyDocument/Statement/0"
@@ -110,6 +113,12 @@ MUTANTS: Final[Mapping[Any, tuple[Callable[[Any], None], ...]]] = {
     rules.queues_are_consumed_fairly: (
         drop(f"{QUEUE}/FunctionResponseTypes"),
         put(f"{BULK}/ScalingConfig/MaximumConcurrency/Fn::FindInMap/1", "Webhooks"),
+    ),
+    rules.schedules_start_their_function_only: (
+        drop(f"{EXPIRER}/Name"),
+        put(f"{EXPIRER}/RoleArn", STRANGER),
+        put(f"{SCHEDULES}/0/Resource", "*"),
+        widen(SCHEDULES, EVERYTHING),
     ),
     rules.buckets_are_private: (
         drop("DocumentsBucket/Properties/BucketEncryption"),
