@@ -6,5 +6,5 @@ export PATH="$PWD/.local/tools/python:$PATH"
 tools=.local/tools
 
 $tools/sam/bin/sam validate --lint >/dev/null
-$tools/sam/bin/cfn-lint template.yaml database.yaml
+$tools/sam/bin/cfn-lint template.yaml database.yaml web.yaml
 $tools/checks/bin/checkov --quiet --compact

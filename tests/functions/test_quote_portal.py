@@ -13,6 +13,7 @@ import pytest
 
 from functions.quote_portal.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as processor
+from quotekit import settings
 from quotekit.portal import limits
 from tests import documented, recount
 from tests.conftest import Database
@@ -27,6 +28,9 @@ from tests.functions.conftest import (
     LambdaContext,
     http_event,
 )
+from tests.functions.test_subscription_status import amazon_services  # noqa: F401 a fixture
+from tests.house.conftest import read
+from tests.vendors import aws as amazon
 
 PHONE: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
@@ -519,6 +523,46 @@ def test_who_tries_many_links_is_stopped_by_his_address(sent: Sent) -> None:
     assert Visitor("one-more")("HEAD").status == 429
     assert sent.visitor("HEAD").status == 429
     assert Visitor(sent.visitor.token, source_ip="192.0.2.99")("HEAD").status == 200
+
+
+@pytest.fixture
+def edge(environment: pytest.MonkeyPatch, amazon_services: amazon.Aws) -> dict[str, str]:  # noqa: F811
+    """What web.yaml's distribution adds to a request of 198.51.100.7."""
+    amazon_services.give("edge", {"key": "k" * 64})
+    environment.setenv("PORTAL_EDGE_SECRET", "edge")
+    settings.forget()
+    resources = read("web.yaml")["Resources"]
+    config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    (origin,) = (item for item in config["Origins"] if item["Id"] == "api")
+    (shown,) = origin["OriginCustomHeaders"]
+    code = resources["ViewerFunction"]["Properties"]["FunctionCode"]
+    (viewer,) = re.findall(r'headers\["([a-z-]+)"\] = \{ value: event.viewer.ip \}', code)
+    return {shown["HeaderName"]: "k" * 64, viewer: "198.51.100.7"}
+
+
+@pytest.mark.parametrize(
+    ("key", "source_ip"),
+    [("k" * 64, "198.51.100.7"), ("x" * 64, "192.0.2.10"), ("é", "192.0.2.10")],
+)
+def test_the_address_the_distribution_saw_counts_with_its_key_alone(
+    sent: Sent, portal: Client, edge: dict[str, str], *, key: str, source_ip: str
+) -> None:
+    form = {"revision": 1, "option": [3], "total": "275.00", "name": "Grace Hopper"}
+
+    sent.visitor("POST", form, at="/accept", headers=edge | {next(iter(edge)): key})
+
+    assert portal("GET", f"/v1/quotes/{sent.id}/acceptance").json["source_ip"] == source_ip
+
+
+def test_without_the_distributions_key_its_word_is_nothing(
+    sent: Sent, portal: Client, edge: dict[str, str]
+) -> None:
+    form = {"revision": 1, "option": [3], "total": "275.00", "name": "Grace Hopper"}
+    del edge["x-quotekit-edge"]
+
+    sent.visitor("POST", form, at="/accept", headers=edge)
+
+    assert portal("GET", f"/v1/quotes/{sent.id}/acceptance").json["source_ip"] == "192.0.2.10"
 
 
 def test_the_page_speaks_the_clients_language(owner: Client, settings_of_company: None) -> None:

@@ -51,5 +51,10 @@ def database_stack() -> dict[str, Any]:
 
 
 @pytest.fixture
+def web_stack() -> dict[str, Any]:
+    return read("web.yaml")
+
+
+@pytest.fixture
 def translated() -> dict[str, Any]:
     return translate((ROOT / "template.yaml").read_text())

@@ -2,6 +2,7 @@
 
 import re
 
+from local import web
 from tests.house import rules
 from tests.house.conftest import ROOT, read
 from tests.house.rules import Template, functions
@@ -20,16 +21,42 @@ def test_the_database_stack_is_encrypted_private_and_kept(database_stack):
     assert resources["ClusterParameters"]["Properties"]["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_each_output_of_the_database_stack_names_a_parameter_of_the_template(
-    template, database_stack
-):
-    named = re.findall(
-        r"Parameter (\w+) of template.yaml",
-        " ".join(output["Description"] for output in database_stack["Outputs"].values()),
-    )
+def named(template: Template, other: str) -> set[str]:
+    """The parameters of the other template that this one's outputs say they are for."""
+    texts = [output["Description"] for output in template["Outputs"].values()]
+    return set(re.findall(rf"Parameter (\w+) of {other}", " ".join(texts)))
 
-    assert named
-    assert set(named) <= template["Parameters"].keys()
+
+def test_what_one_stack_puts_out_for_another_is_its_parameter(template, database_stack, web_stack):
+    for stack in (database_stack, web_stack):
+        wanted = named(stack, "template.yaml")
+        assert wanted
+        assert wanted <= template["Parameters"].keys()
+    assert named(template, "web.yaml") <= web_stack["Parameters"].keys()
+
+
+def test_the_distribution_leads_where_the_local_front_leads(template, web_stack):
+    config = web_stack["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
+    (page,) = config["CacheBehaviors"]
+    events = functions(template)["QuotePortal"]["Events"].values()
+    routes = [event["Properties"]["Path"] for event in events]
+
+    assert config["DefaultCacheBehavior"]["TargetOriginId"] == "files"
+    assert (page["PathPattern"], page["TargetOriginId"]) == ("/q/*", "api")
+    assert {path for path in routes if not path.startswith("/v1/")} == {
+        *("/q/{token}", "/q/{token}/{form}"),
+    }
+    assert f"web/ s3://$bucket{web.PREFIX}/" in (ROOT / "docs/operations.md").read_text()
+
+
+def test_the_files_of_the_page_are_read_through_the_distribution_alone(web_stack):
+    bucket = web_stack["Resources"]["WebBucket"]["Properties"]
+    policy = web_stack["Resources"]["WebBucketPolicy"]["Properties"]["PolicyDocument"]
+    allowed = [item for item in policy["Statement"] if item["Effect"] == "Allow"]
+
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert [item["Principal"] for item in allowed] == [{"Service": "cloudfront.amazonaws.com"}]
+    assert "distribution/${Distribution}" in str(allowed[0]["Condition"])
 
 
 def alarm_names(*templates: Template) -> set[str]:

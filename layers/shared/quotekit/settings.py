@@ -176,6 +176,7 @@ class PortalSettings(Settings):
     prefix = "PORTAL_"
 
     url: str = Field(description="address of the page on which a client reads a quote")
+    edge_secret: str | None = Field(None, description="secret whose key the distribution shows")
 
 
 class StripeSettings(Settings):

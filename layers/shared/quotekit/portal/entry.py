@@ -1,16 +1,19 @@
 """Who opens a client's page: a request with a token, counted, let in to one quote."""
 
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, Final
 from uuid import UUID
 
-from quotekit import database
+from quotekit import database, secrets
 from quotekit.database import SERVICE, Actor
 from quotekit.portal import limits
 from quotekit.quotes import links
+from quotekit.settings import portal_settings
 
 # What a mail program, a messenger or a scanner calls itself when it looks at a link for somebody.
 MACHINE: Final = re.compile(
@@ -40,10 +43,24 @@ class Guest:
 
 
 def visitor(event: Mapping[str, Any]) -> Visitor:
-    """Who sent an API Gateway event (payload format 2.0)."""
-    http = event["requestContext"]["http"]
-    agent = event["headers"].get("user-agent", "")
-    return Visitor(http["sourceIp"], agent, http["method"] == "GET" and person(event["headers"]))
+    """Who sent an API Gateway event (payload format 2.0).
+
+    Raises ServiceUnavailableError when the key of a request that shows one cannot be checked."""
+    http, headers = event["requestContext"]["http"], event["headers"]
+    looks = http["method"] == "GET" and person(headers)
+    source_ip = forwarded(headers) or http["sourceIp"]
+    return Visitor(source_ip, headers.get("user-agent", ""), looks)
+
+
+def forwarded(headers: Mapping[str, str]) -> str | None:
+    """The address that web.yaml's distribution saw, believed to nobody who lacks its key."""
+    shown, edge_secret = headers.get("x-quotekit-edge"), portal_settings().edge_secret
+    if shown is None or edge_secret is None:
+        return None
+    key: str = secrets.secret(edge_secret)["key"]
+    if not hmac.compare_digest(shown.encode(), key.encode()):
+        return None
+    return str(ip_address(headers["x-quotekit-viewer"]))
 
 
 def person(headers: Mapping[str, str]) -> bool:
