@@ -29,9 +29,8 @@ with stored as (
     join app.quote_versions as said
         on said.quote_id = quote.id and said.revision = quote.revision
     left join app.quote_acceptances as taken on taken.quote_id = quote.id
-    join app.quote_lines as line on line.version_id = said.id and case
-        when line.group_name is not null or taken.id is null then line.selected or not line.optional
-        else not line.optional or line.position = any(taken.selected) end
+    join app.quote_lines as line on line.version_id = said.id and (not line.optional or case
+        when taken.id is null then line.selected else line.position = any(taken.selected) end)
     where quote.status in ('accepted', 'converted')
     group by quote.id, line.item_id
 ), facts as (

@@ -100,10 +100,19 @@ def looked(name: str, summary: str, content: Json, *, found: bool = True) -> Jso
 def sent(name: str, summary: str, form: type[Body], priced: Json | None = None) -> Json:
     status = HTTPStatus.OK if priced else HTTPStatus.SEE_OTHER
     answers = {status: told(status, priced)}
-    content = {FORM: {"schema": form.model_json_schema()} | examples.of(form)}
+    schema = form.model_json_schema()
+    content = {FORM: {"schema": schema} | keyed(schema) | examples.of(form)}
     body = {"required": True, "content": content}
     made = operation(name, summary, answers, (*APOLOGIES, *FORM_APOLOGIES))
     return made | {"requestBody": body}
+
+
+def keyed(schema: Json) -> Json:
+    """How a form names the fields of an object: `choice[4]`."""
+    found = schema["properties"].items()
+    objects = [name for name, said in found if said.get("type") == "object"]
+    encoding = {name: {"style": "deepObject", "explode": True} for name in objects}
+    return {"encoding": encoding} if encoding else {}
 
 
 def told(status: HTTPStatus, content: Json | None) -> Json:

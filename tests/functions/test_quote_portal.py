@@ -583,28 +583,10 @@ def test_a_company_has_its_colour(sent: Sent) -> None:
     assert Visitor("brand")(at="/x{}url(evil).css").text.count("{") == 1
 
 
-def test_the_alternatives_of_a_group_are_shown_and_the_selected_one_is_accepted(
+def test_a_quote_with_nothing_to_choose_has_no_total_to_update(
     owner: Client, settings_of_company: None
 ) -> None:
-    def line(choice: str, cost: str, *, selected: bool) -> dict[str, Any]:
-        named = {"name": f"Mower {choice}", "quantity": "1", "unit_cost": cost}
-        return named | {
-            "group": "Mower",
-            "choice": choice,
-            "optional": True,
-            "selected": selected,
-        }
+    sent = send(owner, line_items=QUOTE["line_items"][:1])
 
-    chosen, other = line("Good", "80", selected=True), line("Best", "240", selected=False)
-    sent = send(owner, line_items=[chosen, other])
-
-    page = sent.visitor().text
-    accepted = sent.visitor.accept(option=[], total="110.00")
-
-    shown = re.findall(r'<h2>(Mower: \w+)</h2><p class="state">([^<]+)', page)
-    assert shown == [
-        ("Mower: Good", "Selected, included in the total"),
-        ("Mower: Best", "Not selected, not included in the total"),
-    ]
-    assert accepted.status == 303
-    assert sent.now["status"] == "accepted"
+    assert 'id="accept"' in sent.visitor().text
+    assert 'id="update"' not in sent.visitor().text

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from local.front import Front
 from local.routes import RouteTable
@@ -29,6 +29,7 @@ from tests.gateway import Doors, routes
 
 AXE: Final = ROOT / ".local/tools/node/node_modules/axe-core/axe.min.js"
 PHONE: Final = {"width": 360, "height": 740}
+WIDE: Final = ViewportSize(width=1200, height=900)
 VIOLATIONS: Final = """async () => (await axe.run()).violations.map(
     (found) => `${found.id}: ${found.nodes.map((node) => node.html).join(' ')}`)"""
 DESCRIPTION: Final = "Remove leaves, cut back perennials, edge all beds.\nHaul away included."
@@ -112,6 +113,28 @@ def plain(chromium: Browser, site: str) -> Iterator[Reader]:
 
 
 @pytest.fixture
+def grouped(owner: Client, settings_of_company: None) -> Sent:  # noqa: F811
+    """Of mower and fence one choice each, one with two lines; and an option."""
+    lines: list[dict[str, Any]] = [
+        {"name": "Spring clean-up", "description": DESCRIPTION, "unit": "h", "quantity": "2"},
+        {"name": "Battery mower, 40 cm", "group": "Mower", "choice": "Good", "selected": True},
+        {"name": "Robot mower with garage", "group": "Mower", "choice": "Best, without any work"},
+        {"name": "Boundary wire", "unit": "m", "quantity": "120", "group": "Mower"}
+        | {"choice": "Best, without any work"},
+        {"name": "Larch", "unit": "m", "quantity": "12", "group": "Fence", "choice": "Larch"}
+        | {"selected": True},
+        {"name": "No fence", "group": "Fence", "choice": "None"},
+        {"name": "Mulch, double ground hardwood", "unit": "yd", "quantity": "3", "optional": True},
+    ]
+    costs = ("80", "240", "960", "0.8", "55", "0", "16")
+    priced = [
+        {"quantity": "1"} | line | {"unit_cost": cost}
+        for line, cost in zip(lines, costs, strict=True)
+    ]
+    return send(owner, line_items=priced, terms="Half on acceptance.")
+
+
+@pytest.fixture
 def sent(owner: Client, settings_of_company: None) -> Sent:  # noqa: F811
     lines: list[dict[str, Any]] = [
         {"name": "Spring clean-up", "description": DESCRIPTION, "unit": "h", "quantity": "2"},
@@ -160,6 +183,49 @@ def test_without_scripts_a_total_that_was_not_shown_is_not_accepted(
     assert total(page) == "$341.00"
     assert page.get_by_label("Your name").input_value() == "Grace Hopper"
     assert rows(database, "select from app.quote_acceptances") == []
+
+
+def test_without_scripts_a_client_takes_another_choice(
+    plain: Reader, grouped: Sent, database: Database
+) -> None:
+    page = plain.open(grouped.visitor.token)
+
+    page.get_by_label("Best, without any work").check()
+    page.get_by_role("button", name="Update the total").click()
+    shown = total(page)
+    plain.picture("choices-without-scripts")
+    page.get_by_label("Your name").fill("Grace Hopper")
+    page.get_by_role("button", name="Accept quote").click()
+
+    assert shown == "$2,579.50"  # 200 + 1200 + 120 + 825, and a tenth
+    assert page.get_by_role("status").inner_text().startswith("Accepted by Grace Hopper")
+    kept = rows(database, "select total, selected from app.quote_acceptances")
+    assert [(str(row[0]), row[1]) for row in kept] == [("2579.5000", [3, 4, 5])]
+
+
+def test_a_client_takes_another_choice_and_the_total_follows(
+    reader: Reader, grouped: Sent, database: Database
+) -> None:
+    page = reader.open(grouped.visitor.token)
+    reader.is_accessible()
+    reader.picture("choices")
+
+    page.get_by_label("Best, without any work").check()
+    page.locator("#totals", has_text="$2,579.50").wait_for()
+    page.get_by_role("radio", name="None").check()
+    page.locator("#totals", has_text="$1,672.00").wait_for()
+    reader.picture("choices-taken")
+    page.set_viewport_size(WIDE)
+    reader.picture("choices-taken-wide")
+    page.get_by_label("Your name").fill("Grace Hopper")
+    page.get_by_role("button", name="Accept quote").click()
+    page.get_by_text("Accepted by Grace Hopper").wait_for()
+
+    reader.is_accessible()
+    reader.picture("choices-accepted-wide")
+    assert not page.locator("#update").is_visible()
+    kept = rows(database, "select total, selected from app.quote_acceptances")
+    assert [(str(row[0]), row[1]) for row in kept] == [("1672.0000", [3, 4, 6])]
 
 
 def test_a_client_signs_with_a_finger_and_accepts_once_by_two_clicks(
@@ -267,7 +333,7 @@ def test_the_page_is_whole_in_another_language_and_on_a_wide_screen(
     reader.is_accessible()
     reader.picture("german")
 
-    page.set_viewport_size({"width": 1100, "height": 900})
+    page.set_viewport_size(WIDE)
 
     reader.is_accessible()
     reader.picture("wide")

@@ -1,13 +1,13 @@
 // What scripts add to the client's page: a field to sign in, totals that follow, one answer for two clicks.
 
 import { signIn } from "./signature.js";
-import { followOptions } from "./totals.js";
+import { followChoices } from "./totals.js";
 
 const form = document.querySelector("#accept");
 
 if (form) {
   signIn(document.querySelector("#sign"));
-  followOptions(form);
+  followChoices(form);
 }
 
 for (const each of document.forms) {

@@ -1,9 +1,9 @@
-// The total follows the options that are ticked. The server counts; this only shows what it says.
+// The total follows what is chosen. The server counts; this only shows what it says.
 
-export function followOptions(form) {
-  const boxes = [...document.querySelectorAll("input[name=option]")];
+export function followChoices(form) {
+  const fields = [...document.querySelectorAll(".work input")];
   const button = document.querySelector("#update");
-  if (!boxes.length || !button) return;
+  if (!fields.length || !button) return;
   let newest = 0;
 
   const show = (told) => {
@@ -35,7 +35,7 @@ export function followOptions(form) {
     }
   };
 
-  for (const box of boxes) box.addEventListener("change", ask);
+  for (const field of fields) field.addEventListener("change", ask);
   button.hidden = true;
 }
 

@@ -42,11 +42,9 @@ def create(connection: Connection, quote_id: UUID, body: InvoiceCreate, now: dat
 
 
 def as_taken(connection: Connection, found: Found) -> Found:
-    """The quote with the optional lines its client took, where he accepted it on his page."""
+    """The quote with what its client took, where he accepted it on his page."""
     taken = acceptances.of_quote(connection, found.quote.id)
-    if taken is None:
-        return found
-    return replace(found, quote=choices.choose(found.quote, taken.selected))
+    return replace(found, quote=choices.as_accepted(found.quote, taken))
 
 
 def at_stripe(connection: Connection, quote: Quote, body: InvoiceCreate) -> tuple[str, str]:

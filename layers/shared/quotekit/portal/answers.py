@@ -158,7 +158,7 @@ class Desk:
         accepted = None
         if found.quote.status in ANSWERED:
             accepted = acceptances.of_quote(connection, found.quote.id)
-        quote = choices.choose(found.quote, accepted.selected) if accepted else found.quote
+        quote = choices.as_accepted(found.quote, accepted)
         return Offer(
             quote=quote,
             account_id=found.account_id,
@@ -214,9 +214,10 @@ def require_open(offer: Offer) -> None:
 
 
 def chosen(offer: Offer, choice: Choice) -> Quote:
-    """The open quote with these options. Raises ExpiredError, InvalidInputError, or ClosedError
+    """The open quote with what was chosen. Raises ExpiredError, InvalidInputError, or ClosedError
     when the form is of another revision."""
     require_open(offer)
     if choice.revision != offer.quote.revision:
         raise ClosedError
-    return choices.choose(offer.quote, choice.option)
+    selected = choices.picked(offer.quote, choice.option, choice.choice.values())
+    return choices.choose(offer.quote, selected)

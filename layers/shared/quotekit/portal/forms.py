@@ -7,7 +7,7 @@ from quotekit.quotes.languages import Language
 
 
 def update(offer: Offer, place: str, words: PortalWords) -> Markup | None:
-    """Asks for the total of the options that are ticked; for browsers without scripts."""
+    """Asks for the total of what is chosen, if anything can be; for browsers without scripts."""
     if offer.state != "open" or not any(line.optional for line in offer.quote.line_items):
         return None
     button = tag(

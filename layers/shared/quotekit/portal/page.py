@@ -4,7 +4,7 @@ first. It works without JavaScript; quote.js only adds to it."""
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from quotekit.portal import forms, payment_words
+from quotekit.portal import forms, lines, payment_words
 from quotekit.portal.markup import Markup, joined, paragraphs, tag
 from quotekit.portal.model import Offer
 from quotekit.portal.words import WORDS, PortalWords
@@ -42,9 +42,9 @@ def render(offer: Offer, token: str, told: Told) -> str:
             banner(standing(offer, spoken, words), offer.state),
             heading(sheet),
             parties(sheet),
-            lines(sheet),
-            *choices(sheet),
-            options(offer, sheet, words),
+            lines.certain(sheet),
+            *lines.groups(offer, sheet, spoken),
+            lines.options(offer, sheet, words),
             totals(sheet),
             forms.update(offer, place, words),
             sections(sheet),
@@ -137,84 +137,6 @@ def parties(sheet: dict[str, Any]) -> Markup:
 def party(title: str, who: dict[str, str]) -> Markup:
     rest = [tag("p", paragraphs(who[part])) for part in ("address", "email", "phone") if who[part]]
     return tag("section", tag("h2", title), tag("p", tag("strong", who["name"])), *rest)
-
-
-def lines(sheet: dict[str, Any]) -> Markup:
-    rows = [tag("li", item(row, sheet), price(row)) for row in sheet["rows"]]
-    return tag(
-        "section",
-        tag("h2", sheet["words"]["description"]),
-        tag("ul", *rows, class_="lines"),
-        class_="work",
-    )
-
-
-def item(row: dict[str, Any], sheet: dict[str, Any]) -> Markup:
-    """What is done, and how its amount comes about."""
-    description = row["description"]
-    tax = f" · {sheet['words']['tax']} {row['tax']}" if sheet["show-tax"] else ""
-    count = f"{row['quantity']} {row['unit']}".strip()
-    return tag(
-        "div",
-        tag("strong", row["name"]),
-        tag("span", paragraphs(description), class_="description") if description else None,
-        tag("span", f"{count} \u00d7 {row['unit-price']}{tax}", class_="count"),
-        tag("span", row["discount"], class_="count") if row["discount"] else None,
-    )
-
-
-def price(row: dict[str, Any]) -> Markup:
-    return tag("span", row["amount"], class_="amount")
-
-
-def choices(sheet: dict[str, Any]) -> list[Markup]:
-    """The alternatives of each group as the owner chose among them, with what each contains."""
-    return [
-        tag(
-            "section",
-            tag("h2", choice["title"]),
-            tag("p", choice["state"], class_="state"),
-            tag(
-                "ul",
-                *(tag("li", item(row, sheet), price(row)) for row in choice["rows"]),
-                class_="lines",
-            ),
-            class_="work",
-        )
-        for choice in sheet["choices"]
-    ]
-
-
-def options(offer: Offer, sheet: dict[str, Any], words: PortalWords) -> Markup | None:
-    """Optional lines; boxes to tick while the quote is open."""
-    if not sheet["options"]:
-        return None
-    positions = [
-        line.position for line in offer.quote.line_items if line.optional and line.group is None
-    ]
-    pairs = zip(positions, sheet["options"], strict=True)
-    rows = [tag("li", option(offer, position, row, sheet)) for position, row in pairs]
-    title = sheet["words"]["optional-items"]
-    listed = tag("ul", *rows, class_="lines options")
-    if offer.state != "open":
-        return tag("section", tag("h2", title), listed, class_="work")
-    hint = tag("p", words.choose, class_="hint")
-    return tag("fieldset", tag("legend", title), hint, listed, class_="work")
-
-
-def option(offer: Offer, position: int, row: dict[str, Any], sheet: dict[str, Any]) -> Markup:
-    if offer.state != "open":
-        state = tag("span", row["state"], class_="state")
-        return joined(tag("div", item(row, sheet), state), price(row))
-    box = tag(
-        "input",
-        type="checkbox",
-        name="option",
-        value=position,
-        checked=row["chosen"],
-        form="accept",
-    )
-    return tag("label", box, item(row, sheet), price(row))
 
 
 def totals(sheet: dict[str, Any]) -> Markup:

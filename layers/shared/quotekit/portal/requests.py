@@ -1,5 +1,7 @@
 """What a client may send from his page: forms, read strictly."""
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
@@ -11,6 +13,7 @@ from quotekit.errors import BadRequestError, InvalidInputError
 
 MOST_FIELDS: Final = 600
 LISTS: Final = frozenset({"option"})
+KEYED: Final = re.compile(r"(choice)\[([0-9]{1,3})\]")
 # Strokes on a field of 600 by 200: digits, blanks, M and L, so that it can be drawn and do no harm.
 SIGNATURE: Final = r"^(M[0-9]{1,3} [0-9]{1,3}(L[0-9]{1,3} [0-9]{1,3})+)+$"
 
@@ -28,6 +31,11 @@ class Choice(Body):
 
     revision: int = Field(ge=1, le=1_000_000)
     option: list[Position] = Field(default_factory=list, max_length=500)
+    choice: dict[Position, Position] = Field(
+        default_factory=dict,
+        max_length=250,
+        description="Of each group, by its first line, the choice taken, by its own first line.",
+    )
 
 
 class Draft(Choice):
@@ -63,13 +71,24 @@ def form[T: Body](model: type[T], text: str) -> T:
     except ValueError as error:
         raise BadRequestError("The form could not be read.") from error
     try:
-        return model.model_validate({name: value(name, given) for name, given in found.items()})
+        return model.model_validate(fields(found))
     except ValidationError as error:
         details = [
             {"field": ".".join(map(str, item["loc"])) or "form", "message": item["msg"]}
             for item in error.errors(include_input=False, include_context=False, include_url=False)
         ]
         raise InvalidInputError(details=details) from error
+
+
+def fields(found: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The fields by name; those named `choice[4]` together, by their keys."""
+    told: dict[str, Any] = {}
+    for name, given in found.items():
+        if keyed := KEYED.fullmatch(name):
+            told.setdefault(keyed[1], {})[keyed[2]] = value(name, given)
+        else:
+            told[name] = value(name, given)
+    return told
 
 
 def value(name: str, given: list[str]) -> Any:  # noqa: ANN401 - a model checks it

@@ -36,7 +36,9 @@ class Signatory:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The evidence, and the amounts with the optional lines that were taken."""
+    """The evidence, and the amounts with the optional lines that were taken.
+
+    `selected` names these by position, those of each group's choice among them."""
 
     id: UUID
     name: str
@@ -79,9 +81,7 @@ def insert(connection: Connection, found: Found, chosen: Quote, signatory: Signa
         "user_agent": signatory.user_agent[:LONGEST_AGENT],
         "version_sha256": seal(found.quote),
         "selected": [
-            line.position
-            for line in chosen.line_items
-            if line.optional and line.group is None and line.selected
+            line.position for line in chosen.line_items if line.optional and line.selected
         ],
         "currency": chosen.currency,
         "tax_breakdown": Jsonb(to_jsonable_python(chosen.tax_breakdown)),

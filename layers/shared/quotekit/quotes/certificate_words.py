@@ -12,6 +12,7 @@ class CertificateWords:
     certified: str
     accepted_by: str
     accepted_at: str
+    chosen: str
     accepted_total: str
     source_ip: str
     user_agent: str
@@ -33,6 +34,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             ),
             accepted_by="Accepted by",
             accepted_at="Accepted at",
+            chosen="Chosen",
             accepted_total="Accepted total",
             source_ip="Address of the request",
             user_agent="Browser",
@@ -51,6 +53,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             ),
             accepted_by="Angenommen von",
             accepted_at="Angenommen am",
+            chosen="Gewählt",
             accepted_total="Angenommener Betrag",
             source_ip="Adresse der Anfrage",
             user_agent="Browser",
@@ -69,6 +72,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             ),
             accepted_by="Accepté par",
             accepted_at="Accepté le",
+            chosen="Choix",
             accepted_total="Montant accepté",
             source_ip="Adresse de la requête",
             user_agent="Navigateur",
@@ -87,6 +91,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             ),
             accepted_by="Aceptado por",
             accepted_at="Aceptado el",
+            chosen="Elegido",
             accepted_total="Importe aceptado",
             source_ip="Dirección de la solicitud",
             user_agent="Navegador",
@@ -105,6 +110,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             ),
             accepted_by="Aceito por",
             accepted_at="Aceito em",
+            chosen="Escolhido",
             accepted_total="Valor aceito",
             source_ip="Endereço da solicitação",
             user_agent="Navegador",

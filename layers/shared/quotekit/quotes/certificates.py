@@ -1,5 +1,6 @@
 """The page behind an accepted quote that says who accepted it, when, from where, and what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,8 @@ from quotekit.quotes.languages import Language
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """How the client accepted; `total` is with the options he took, `signature` an SVG path."""
+    """How the client accepted; `total` is with the options he took, `signature` an SVG path,
+    `chosen` what he took of each group."""
 
     id: str
     name: str
@@ -21,6 +23,7 @@ class Certificate:
     user_agent: str
     version_sha256: str
     total: Decimal
+    chosen: Sequence[str] = ()
 
 
 def certified(given: Certificate | None, currency: str, spoken: Language) -> dict[str, Any] | None:
@@ -34,6 +37,7 @@ def certified(given: Certificate | None, currency: str, spoken: Language) -> dic
         "facts": [
             [words.accepted_by, given.name],
             [words.accepted_at, spoken.moment(given.accepted_at)],
+            *([[words.chosen, "\n".join(given.chosen)]] if given.chosen else ()),
             [words.accepted_total, spoken.money(given.total, currency)],
             [words.source_ip, given.source_ip],
             [words.user_agent, given.user_agent or words.not_told],

@@ -1,5 +1,7 @@
 """The lines of a quote as the template takes them: what counts, what may be taken, alternatives."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from quotekit.quotes.groups import grouped
@@ -54,6 +56,9 @@ def choices(document: "QuoteDocument", spoken: Language) -> list[dict[str, Any]]
     return [
         {
             "title": f"{group}: {choice.name}",
+            "group": group,
+            "name": choice.name,
+            "price": spoken.money(price(choice.lines), document.currency),
             "state": words.selected if choice.selected else words.not_selected,
             "chosen": choice.selected,
             "rows": [row(line, document, spoken) for line in choice.lines],
@@ -61,3 +66,8 @@ def choices(document: "QuoteDocument", spoken: Language) -> list[dict[str, Any]]
         for group, choices in grouped(document.lines).items()
         for choice in choices
     ]
+
+
+def price(lines: Sequence["DocumentLine"]) -> Decimal:
+    """What a choice comes to before what the whole quote adds or takes off."""
+    return sum((line.line_total for line in lines), Decimal(0))

@@ -20,8 +20,9 @@ from quotekit.quotes import document
 from quotekit.quotes.acceptances import Acceptance
 from quotekit.quotes.basis import Company
 from quotekit.quotes.certificates import Certificate
-from quotekit.quotes.choices import choose
+from quotekit.quotes.choices import as_accepted
 from quotekit.quotes.document import Pdf, QuoteDocument
+from quotekit.quotes.groups import grouped
 from quotekit.quotes.model import Quote, QuoteLine
 from quotekit.quotes.pricing import TaxRow
 from quotekit.quotes.repository import Found
@@ -92,7 +93,7 @@ def compose(
 ) -> Sheet:
     """The document of a quote, as its client accepted it where he did: nothing of cost or markup
     can enter it."""
-    quote = choose(found.quote, accepted.selected) if accepted else found.quote
+    quote = as_accepted(found.quote, accepted)
     written = quote.sent_at or quote.updated_at
     paper = QuoteDocument(
         **{name: getattr(quote, name) for name in PRINTED},
@@ -103,12 +104,15 @@ def compose(
         tax_breakdown=tuple(TaxRow(row.rate, row.net, row.tax) for row in quote.tax_breakdown),
         draft=quote.number is None,
         watermark=watermark,
-        certificate=certificate(accepted) if accepted else None,
+        certificate=certificate(accepted, quote) if accepted else None,
     )
     return Sheet(found, paper, digest(paper))
 
 
-def certificate(accepted: Acceptance) -> Certificate:
+def certificate(accepted: Acceptance, quote: Quote) -> Certificate:
+    alternatives = [
+        (name, one) for name, group in grouped(quote.line_items).items() for one in group
+    ]
     return Certificate(
         id=str(accepted.id),
         name=accepted.name,
@@ -118,6 +122,11 @@ def certificate(accepted: Acceptance) -> Certificate:
         user_agent=accepted.user_agent,
         version_sha256=accepted.version_sha256,
         total=accepted.total,
+        chosen=[
+            f"{group}: {choice.name}"
+            for group, choice in alternatives
+            if choice.lines[0].position in accepted.selected
+        ],
     )
 
 
@@ -161,6 +170,8 @@ def digest(paper: QuoteDocument) -> bytes:
             del line["group"], line["choice"]
     if paper.certificate is None:
         del said["certificate"]
+    elif not paper.certificate.chosen:
+        del said["certificate"]["chosen"]
     text = json.dumps(to_jsonable_python(said), sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 
