@@ -23,9 +23,10 @@ from tests.vendors.ses import Ses
 
 
 def noon(days: int) -> datetime:
-    """Noon, UTC, so many whole days after anything that happened until now."""
-    day = datetime.now(UTC).date() + timedelta(days=days + 1)
-    return datetime.combine(day, time(12), UTC)
+    """The next noon, UTC, so many days later: after what happened now, by less than a day."""
+    now = datetime.now(UTC)
+    today = datetime.combine(now.date(), time(12), UTC)
+    return today + timedelta(days=days + (now > today))
 
 
 @pytest.fixture

@@ -31,6 +31,10 @@ INSERT: Final = """
 insert into app.outbox (id, topic, payload, blocked_by)
 values (%(id)s, %(topic)s, %(payload)s, %(blocked_by)s)
 """
+INSERT_FOR_HOUSE: Final = """
+insert into app.outbox (id, account_id, topic, payload)
+values (%(id)s, null, %(topic)s, %(payload)s)
+"""
 
 
 def promise(
@@ -49,6 +53,14 @@ def promise(
         "blocked_by": after and after.id,
     }
     connection.execute(INSERT, values)
+    return made
+
+
+def promise_for_house(connection: Connection, topic: str, payload: Mapping[str, Any]) -> Promise:
+    """Promise a message that is no account's, whoever asked for it; for the service."""
+    made = Promise(new_id(), topic, payload)
+    values = {"id": made.id, "topic": topic, "payload": Jsonb(payload)}
+    connection.execute(INSERT_FOR_HOUSE, values)
     return made
 
 

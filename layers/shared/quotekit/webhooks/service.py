@@ -197,7 +197,7 @@ def retry_event(connection: Connection, webhook_id: UUID) -> Promise:
     """
     row = connection.execute(RETRY, {"id": webhook_id}).fetchone()
     if row:
-        return outbox.promise(connection, row[0], {"stored": str(webhook_id)})
+        return outbox.promise_for_house(connection, row[0], {"stored": str(webhook_id)})
     seen = connection.execute(SEEN, {"id": webhook_id}).fetchone()
     if seen is None:
         raise NotFoundError("There is no such event.")
