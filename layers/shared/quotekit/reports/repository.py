@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, LiteralString
 
 from psycopg.rows import class_row, dict_row
+from psycopg.sql import SQL
 
 from quotekit.database import Connection
-from quotekit.reports.model import By, PipelineRow, RevenueRow, StatusRow
+from quotekit.reports.model import By, CurrencyTotal, PipelineRow, RevenueRow, StatusRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +91,18 @@ def acceptance(connection: Connection, bounds: Bounds) -> Mapping[str, Any]:
     return row
 
 
-REVENUE: Final[Mapping[By, LiteralString]] = {
+# An item that was deleted is none: its lines count with those that name none.
+TAKEN: Final[Mapping[By, LiteralString]] = {
     "client": """
-select taken.currency, taken.id, client.name, taken.count, taken.total, taken.tax
-from (
-    select currency, client_id as id, count(*) as count, sum(total) as total,
-        sum(tax_amount) as tax
-    from app.quote_facts
-    where account_id = (select auth.account_id()) and status in ('accepted', 'converted')
-      and decided_at >= %(since)s and decided_at < %(until)s
-    group by currency, client_id
-) as taken
-left join app.clients as client
-    on client.account_id = (select auth.account_id()) and client.id = taken.id
-order by taken.total desc, taken.currency, taken.id
+select currency, client_id as id, count(*) as count, sum(total) as total, sum(tax_amount) as tax
+from app.quote_facts
+where account_id = (select auth.account_id()) and status in ('accepted', 'converted')
+  and decided_at >= %(since)s and decided_at < %(until)s
+group by currency, client_id
 """,
-    # An item that was deleted is none: its lines count with those that name none.
     "item": """
-select taken.currency, item.id, item.name, sum(taken.count)::bigint as count,
-    sum(taken.total) as total, sum(taken.tax) as tax
+select counted.currency, item.id, sum(counted.count)::bigint as count,
+    sum(counted.total) as total, sum(counted.tax) as tax
 from (
     select currency, item_id as id, sum(lines) as count, sum(total) as total,
         sum(tax_amount) as tax
@@ -115,19 +110,46 @@ from (
     where account_id = (select auth.account_id())
       and decided_at >= %(since)s and decided_at < %(until)s
     group by currency, item_id
-) as taken
+) as counted
 left join app.items as item
-    on item.account_id = (select auth.account_id()) and item.id = taken.id
-group by taken.currency, item.id, item.name
-order by total desc, taken.currency, item.id
+    on item.account_id = (select auth.account_id()) and item.id = counted.id
+group by counted.currency, item.id
 """,
 }
+NAMES: Final[Mapping[By, LiteralString]] = {"client": "app.clients", "item": "app.items"}
+# The largest rows, and after them a sum for each currency, which has `groups`: all that it adds up.
+REVENUE: Final = """
+with taken as materialized ({taken}), shown as (
+    select currency, id, count, total, tax from taken
+    order by total desc, currency, id limit %(limit)s
+)
+select shown.currency, shown.id, named.name, shown.count, shown.total, shown.tax,
+    null::bigint as groups
+from shown left join {names} as named
+    on named.account_id = (select auth.account_id()) and named.id = shown.id
+union all
+select currency, null, null, sum(count)::bigint, sum(total), sum(tax), count(*)
+from taken group by currency
+order by groups nulls first, total desc, currency, id
+"""
 
 
-def revenue(connection: Connection, by: By, bounds: Bounds) -> Sequence[RevenueRow]:
-    """All rows, the largest first."""
-    with connection.cursor(row_factory=class_row(RevenueRow)) as cursor:
-        return cursor.execute(REVENUE[by], bounds.values).fetchall()
+@dataclass(frozen=True, slots=True)
+class Revenue:
+    """The largest rows, the largest first; how many others; the sums of all by currency."""
+
+    rows: Sequence[RevenueRow]
+    omitted: int
+    totals: Sequence[CurrencyTotal]
+
+
+def revenue(connection: Connection, by: By, bounds: Bounds, limit: int) -> Revenue:
+    statement = SQL(REVENUE).format(taken=SQL(TAKEN[by]), names=SQL(NAMES[by]))
+    found = connection.execute(statement, bounds.values | {"limit": limit}).fetchall()
+    rows = [RevenueRow(*row) for *row, groups in found if groups is None]
+    sums = sorted((row for row in found if row[-1] is not None), key=itemgetter(0))
+    totals = [CurrencyTotal(currency, count, total) for currency, _, _, count, total, _, _ in sums]
+    return Revenue(rows, sum(row[-1] for row in sums) - len(rows), totals)
 
 
 PIPELINE: Final = """

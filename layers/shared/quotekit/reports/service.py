@@ -61,10 +61,10 @@ class Reporter:
 
     def revenue(self, asked: RevenueAsked) -> RevenueReport:
         span, bounds = self._span()
-        rows = repository.revenue(self.connection, asked.by, bounds)
-        shown = [priced(row) for row in rows[: asked.limit]]
-        totals = totalled([(row.currency, row.count, row.total) for row in rows])
-        return RevenueReport(span, asked.by, shown, len(rows) - len(shown), totals)
+        found = repository.revenue(self.connection, asked.by, bounds, asked.limit)
+        shown = [priced(row) for row in found.rows]
+        totals = [priced(total) for total in found.totals]
+        return RevenueReport(span, asked.by, shown, found.omitted, totals)
 
     def pipeline(self) -> PipelineReport:
         span, bounds = self._span()
@@ -97,7 +97,7 @@ def midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def priced[T: (StatusRow, RevenueRow, PipelineRow)](row: T) -> T:
+def priced[T: (StatusRow, RevenueRow, PipelineRow, CurrencyTotal)](row: T) -> T:
     """A row whose amounts have their currency's decimals."""
     money = money_of(row.currency)
     amounts: dict[str, Any] = {"total": money(row.total)}
