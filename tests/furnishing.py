@@ -38,6 +38,12 @@ def with_account(caller: Caller) -> None:
     caller.known["invitation_id"] = caller.make("/v1/invitations", {"email": GUEST})
 
 
+def with_name(caller: Caller) -> None:
+    """An account with the name that the example of its erasure confirms."""
+    caller.make("/v1/clients", THINGS["clients"])
+    caller.owner.execute("update app.accounts set name = 'Green Gardens'")
+
+
 def with_catalog(caller: Caller) -> None:
     for kind, body in THINGS.items():
         caller.known[kind] = caller.make(f"/v1/{kind}", body)
@@ -154,6 +160,7 @@ def with_batch(caller: Caller) -> None:
 
 
 FURNISHED: Final = {
+    "account-eraser": with_name,
     "account-manager": with_account,
     "assessment-manager": with_assessment,
     "batch-processor": with_batch,

@@ -44,6 +44,7 @@ HEADERS: Final[dict[str, Json]] = {
 LIMITED: Final = frozenset({"create_client", "send_quote", "copy_shared_item", "start_tour"})
 SOUGHT: Final = frozenset(  # by what is not in the path
     {"get_account", "change_account", "transfer_account", "accept_invitation", "get_funnel"}
+    | {"get_erasure"}
 )
 RATED: Final = frozenset({"invite", "resend_invitation"})
 EARLY: Final = frozenset({"get_result"})  # not there yet

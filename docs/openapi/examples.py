@@ -46,6 +46,7 @@ BODIES: Final[dict[str, Any]] = {
     "DuplicateRequest": {"template_name": "Spring"},
     "EndpointChange": {"enabled": False},
     "EndpointCreate": {"name": "CRM"},
+    "ErasureRequest": {"confirm": "Green Gardens"},
     "InvitationAccept": {"token": "the-mail-of-the-invitation-has-the-real-one"},
     "InvitationCreate": {"email": "ada@example.com", "role": "member"},
     "InvoiceCreate": {"due_days": 14},

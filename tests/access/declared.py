@@ -1,5 +1,6 @@
 """Who asks, and what the access matrix cannot read from the catalog, each with its reason."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ SAMPLES: Final[dict[tuple[str, str], Any]] = {
     ("app.payment_methods", "customer_id"): "cus_1",
     ("ops.billing_differences", "ours"): "{}",
     ("ops.tiers", "burst"): 10,
+    ("ops.erasures", "status"): "erasing",
+    ("ops.erasures", "begun_at"): "2026-01-01T00:00:00Z",
+    ("ops.erased_names", "digest"): hashlib.sha256(str(ACCOUNT).encode()).digest(),
 }
 # Whose a row is where no account_id says it. `app.accounts` is a rule of its own.
 KEYS: Final = {
@@ -37,6 +41,7 @@ KEYS: Final = {
     "app.payment_methods": ("customer_id", "Stripe's, by its customer; so read with its rights"),
     "app.billing_history": ("customer_id", "Stripe's, by its customer; so read with its rights"),
     "ops.revoked_tokens": ("jti", "whoever holds the token is told that it was withdrawn"),
+    "ops.erased_names": ("digest", "whoever comes back is told that his account was erased"),
 }
 # What everybody who is known may read, and which rows of it not.
 SHARED: Final = {
@@ -59,7 +64,10 @@ MANAGED: Final = {
     "app.company_settings": ("insert", "update"),
     "app.webhook_endpoints": ("insert", "update", "delete"),
     "app.invitations": COMMANDS,
+    "ops.erasures": COMMANDS,
 }
+# What keeps rows that the house may else delete: they are those of an account under erasure.
+KEPT: Final = {"app.audit_events": "update ops.erasures set status = 'waiting', begun_at = null"}
 # What a quote's client may do to more than his quote: its page is made with it.
 ANY_CLIENT: Final = {
     "app.company_settings": ("select",),

@@ -26,6 +26,7 @@ from tests.access.declared import (
     CLIENTS,
     COMMANDS,
     HIDDEN,
+    KEPT,
     KEYS,
     MANAGED,
     MEMBER,
@@ -35,6 +36,7 @@ from tests.access.declared import (
     OWNER,
     ROLES,
     SAMPLES,
+    SERVICE,
     SHARED,
     USER,
     Caller,
@@ -178,6 +180,8 @@ class Matrix:
                         yield f"{cell} is {'refused' if expected else 'allowed'}"
         if table in HIDDEN and self._sees_hidden(table):
             yield f"{table}: the owner sees what is hidden"
+        if table in KEPT and self._deletes_kept(table):
+            yield f"{table}: the house deletes what is kept"
         if (
             table in NEVER
             and NEVER[table][0] in self.callers
@@ -251,6 +255,11 @@ class Matrix:
             hide = sql.SQL("update {} set {} = %s").format(place(table), sql.Identifier(name))
             self._execute(hide, [value])
             return self.allowed(Cell(table, OWNER, "select", widened=False))
+
+    def _deletes_kept(self, table: str) -> bool:
+        with self._undone():
+            self._execute(raw(KEPT[table]))
+            return self.allowed(Cell(table, SERVICE, "delete", widened=False))
 
     def _writes(self, table: str, caller: Caller, name: str, value: Any) -> bool:
         with self._undone():

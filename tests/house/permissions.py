@@ -52,6 +52,9 @@ ALLOWED: Final[Mapping[str, set[str]]] = {
     | {"sqs:SendMessage", "sqs:GetQueueAttributes"}
     | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "AccountManager": DATABASE | {"sqs:SendMessage"},
+    "AccountEraser": DATABASE
+    | {"s3:ListBucketVersions", "s3:DeleteObjectVersion", "secretsmanager:DeleteSecret"}
+    | {"ses:SendEmail", "ses:SendRawEmail"},
     "WebhookEndpoints": DATABASE
     | {f"secretsmanager:{verb}Secret" for verb in ("Create", "Delete")}
     | {"secretsmanager:PutSecretValue"},

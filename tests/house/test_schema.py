@@ -65,7 +65,14 @@ where grantee = 'authenticated' and privilege_type in ('INSERT', 'UPDATE')
 AUDIT_THAT_CAN_CHANGE = """
 select grantee || ' ' || privilege_type from information_schema.table_privileges
 where table_name = 'audit_events' and privilege_type in ('UPDATE', 'DELETE', 'TRUNCATE')
-  and grantee in ('authenticated', 'service_role', 'ops_admin', 'quotekit_functions')
+  and grantee in ('authenticated', 'service_role', 'ops_admin', 'quote_client', 'quotekit_functions')
+  and (grantee, privilege_type) <> ('service_role', 'DELETE')
+union all select policyname from pg_policies
+where tablename = 'audit_events' and cmd not in ('SELECT', 'INSERT')
+  and (cmd, qual) is distinct from ('DELETE', (
+    select pg_get_expr(polqual, polrelid) from pg_policy where polname = 'audit_events_erased'))
+union all select policyname from pg_policies
+where policyname = 'audit_events_erased' and qual not like '%erasures.status = ''erasing''%'
 """
 TIMES_WITHOUT_ZONE = """
 select table_name || '.' || column_name from information_schema.columns
@@ -99,7 +106,7 @@ MUTANTS = {
     "no security definer function acts as a superuser": "alter function app.found_account() owner to postgres",
     "no function is open to everybody": "grant execute on function auth.uid() to public",
     "nobody writes his own role, plan, usage or number": "grant update (used) on app.usage to authenticated",
-    "audit rows are never changed": "grant delete on app.audit_events to service_role",
+    "audit rows are never changed": "grant update on app.audit_events to service_role",
     "times have zones and money is no float": "alter table app.clients add column seen timestamp",
 }
 

@@ -379,3 +379,27 @@ def test_two_readings_at_once_are_one(stripe: Stripe) -> None:
 
     assert read().run.status == "done"
     assert refused == ["A reconcile is at work, or waits to be finished with another dry_run."]
+
+
+ERASED = """
+insert into ops.erased_names
+select sha256(convert_to(name, 'UTF8')) from unnest(%s::text[]) as name
+"""
+
+
+def test_a_customer_whose_account_was_erased_is_read_and_not_kept(
+    stripe: Stripe, database: Database
+) -> None:
+    held = subscriber(stripe)
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("delete from app.stripe_customers")
+        owner.execute("delete from app.accounts where id = %s", [ACCOUNT])
+        owner.execute("delete from ops.webhook_events")
+        owner.execute(ERASED, [[held["customer"], str(ACCOUNT)]])
+
+    first, second = read(), read()
+
+    assert (first.run.status, second.run.status) == ("done", "done")
+    assert first.differences == second.differences == []
+    assert rows(database, "select from app.stripe_customers") == []
+    assert rows(database, "select from app.stripe_subscriptions") == []

@@ -125,3 +125,9 @@ class AccountSettings(PlainSettings):
 
     invitation_url = Text("address of the page on which an invitation is accepted")
     invitation_days = Number(7, "days an invitation can be accepted", least=1)
+
+
+class ErasureSettings(PlainSettings):
+    prefix = "ERASURE_"
+
+    grace_days = Number(7, "days an account's erasure waits and can be taken back")

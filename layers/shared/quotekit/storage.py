@@ -1,11 +1,12 @@
 """Objects in S3: stored private, handed out by links that expire."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from quotekit import aws
+from quotekit.errors import ServiceUnavailableError
 from quotekit.settings import storage_settings
 
 INLINE: Final = 'inline; filename="{}"'
@@ -154,6 +155,38 @@ def look(bucket: str, key: str) -> Stored | None:
 
 def exists(bucket: str, key: str) -> bool:
     return look(bucket, key) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A version of an object as a versioned bucket keeps it, or the marker that it was deleted."""
+
+    key: str
+    version: str
+    is_marker: bool
+
+
+def versions(bucket: str, prefix: str) -> list[Kept]:
+    """The first thousand versions below a prefix, by key; of the last key all, or none if others
+    are there."""
+    answer = aws.client("s3").list_object_versions(Bucket=bucket, Prefix=prefix)
+    found = [
+        Kept(item["Key"], item["VersionId"], is_marker=kind == "DeleteMarkers")
+        for kind in ("Versions", "DeleteMarkers")
+        for item in answer.get(kind, ())
+    ]
+    found.sort(key=lambda item: item.key)
+    whole = [item for item in found if item.key != found[-1].key]
+    return whole if answer["IsTruncated"] and whole else found
+
+
+def erase(bucket: str, kept: Sequence[Kept]) -> None:
+    """Delete versions for good."""
+    listed = [{"Key": item.key, "VersionId": item.version} for item in kept]
+    asked = {"Objects": listed, "Quiet": True}
+    answer = aws.client("s3").delete_objects(Bucket=bucket, Delete=asked)
+    if refused := answer.get("Errors"):
+        raise ServiceUnavailableError(f"S3 did not delete {len(refused)}: {refused[0]['Code']}")
 
 
 def link(bucket: str, key: str, *, seconds: int, filename: str) -> str:

@@ -128,8 +128,8 @@ def meet_all(
 
 
 def meet(connection: Connection, claim: Claim) -> list[UUID]:
-    """As `meet_all` does, for one of whom there is no event."""
-    return meet_all(connection, [(claim, None)])[claim.customer_id]
+    """As `meet_all` does, for one of whom there is no event; nobody for an erased account's."""
+    return meet_all(connection, [(claim, None)]).get(claim.customer_id, [])
 
 
 KEEP_CUSTOMER: Final = keeping("app.stripe_customers", "default_payment_method", "deleted")

@@ -1,8 +1,8 @@
 """What is old is deleted, by its setting, a bounded part in each transaction.
 
 Never: an event that is still to be done, one whose dead letter nobody settled yet, a promise that
-was not kept, what nobody took out of an inbox, and audit rows, which no role may delete. Events
-are counted before they go, so the figures of a period stay what they were.
+was not kept, what nobody took out of an inbox, and audit rows, which go with their whole account
+only. Events are counted before they go, so the figures of a period stay what they were.
 """
 
 import time
