@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -14,14 +15,15 @@ import pytest
 
 from functions.account_eraser.app import lambda_handler
 from functions.account_manager.app import lambda_handler as account_manager
+from functions.catalog_manager.app import lambda_handler as catalog_manager
 from functions.quote_processor.app import lambda_handler as quote_processor
 from quotekit import aws, database, secrets, storage
 from quotekit.errors import ForbiddenError
-from quotekit.operations.erasure import asking, catalogue, receipts, rows, working
+from quotekit.operations.erasure import asking, catalogue, objects, receipts, rows, working
 from quotekit.webhooks import applying
 from quotekit.webhooks.model import Event
 from quotekit.webhooks.repository import Delivery
-from tests.conftest import Database
+from tests.conftest import Database, forget
 from tests.erasing import Furnished, World
 from tests.functions.conftest import (
     ACCOUNT,
@@ -378,6 +380,35 @@ def test_killed_anywhere_it_resumes_and_counts_each_row_once(
     assert world.naming("mine42") == {}
 
 
+WAITING: Final = """
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'
+"""
+
+
+def test_of_two_workers_at_once_the_later_finds_what_the_earlier_leaves(
+    gardens: Client, calls: As, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ada", "Alan"):
+        calls(door=catalog_manager)("POST", "/v1/clients", {"name": name})
+    monkeypatch.setenv("DATABASE_POOL_MAX", "2")
+    forget()
+    erasure = request(ACCOUNT)
+    tick(0)
+    statement = next(table for table in doomed() if table.name == "app.clients").deleting
+    values = catalogue.values(erasure, ACCOUNT, 1)
+
+    with ThreadPoolExecutor() as pool:
+        with database.transaction(database.SERVICE) as connection:
+            rows.counted(connection, statement, values)
+            later = pool.submit(rows.delete, statement, values)
+            while owner.execute(WAITING).fetchone() == (0,):
+                time.sleep(0.01)
+        assert later.result() == 1
+
+    assert stored(erasure)["deleted_rows"]["app.clients"] == 2
+
+
 def test_without_time_left_it_does_a_part_and_the_next_call_goes_on(
     world: World, services: amazon.Aws, ses: Ses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -467,6 +498,26 @@ def test_objects_go_with_all_their_versions_and_secrets_with_their_endpoints(
     assert not any(str(mine.account) in key or str(job) in key for key in kept("documents"))
     assert kept("assets") == []
     assert list(services.secrets) == ["webhooks/standard/another"]
+
+
+def test_objects_that_another_worker_counts_are_left_to_it(
+    world: World, services: amazon.Aws, ses: Ses
+) -> None:
+    mine = world.account("mine42")
+    put("documents", f"accounts/{mine.account}/quotes/a.pdf", b"a")
+    erasure = request(mine.account)
+    tick(0)
+    tick(5)
+    mine_to_do = working.load(erasure)
+    first = next(objects.places(mine_to_do))
+    assert objects.note(mine_to_do, first, 1, "", f"{first.prefix}quotes/a.pdf")
+
+    went_on = objects.clear(mine_to_do, time.monotonic() + 60)
+
+    assert not went_on
+    assert len(kept("documents")) == 1
+    assert tick(25) == {erasure: "done"}
+    assert stored(erasure)["receipt"]["objects"]["documents/accounts"] == 1
 
 
 def test_thousands_of_versions_are_counted_once(

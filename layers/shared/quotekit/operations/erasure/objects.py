@@ -45,10 +45,12 @@ def clear(erasure: Open, until: float) -> bool:
             known = noted.get(place.name, "")
             count = sum(item.key > known and not item.is_marker for item in page)
             noted[place.name] = max(known, page[-1].key)
-            note(erasure, place, count, noted[place.name])
+            if not note(erasure, place, count, known, noted[place.name]):
+                return False
             storage.erase(place.bucket, page)
-        noted[place.name] = place.prefix + END
-        note(erasure, place, 0, noted[place.name])
+        known, noted[place.name] = noted.get(place.name, ""), place.prefix + END
+        if not note(erasure, place, 0, known, noted[place.name]):
+            return False
     for endpoint in erasure.known.endpoints:
         publishing.remove_secret(endpoint)
     return True
@@ -59,11 +61,13 @@ update ops.erasures
 set noted = noted || jsonb_build_object(%(name)s::text, %(key)s::text),
     deleted_objects = deleted_objects || jsonb_build_object(%(name)s::text,
         coalesce((deleted_objects -> %(name)s)::bigint, 0) + %(count)s)
-where id = %(id)s
+where id = %(id)s and coalesce(noted ->> %(name)s, '') = %(known)s
+returning id
 """
 
 
-def note(erasure: Open, place: Place, count: int, key: str) -> None:
-    values = {"id": erasure.id, "name": place.name, "count": count, "key": key}
+def note(erasure: Open, place: Place, count: int, known: str, key: str) -> bool:
+    """Count what is deleted next, up to a key; False when another worker is at it."""
+    values = {"id": erasure.id, "name": place.name, "count": count, "known": known, "key": key}
     with database.transaction(SERVICE) as connection:
-        connection.execute(NOTE, values)
+        return connection.execute(NOTE, values).fetchone() is not None

@@ -1,7 +1,8 @@
 """The rows of an account under erasure: none can be added, all are deleted, a thousand at a time.
 
 Each part is one statement in one transaction, which notes what it deleted: killed anywhere it is
-done or not, and counted once. Two workers at once only wait for each other.
+done or not, and counted once. Two workers at once take turns: a part is looked for with the
+erasure's row locked, so that who finds nothing knows that there is nothing.
 """
 
 import time
@@ -102,8 +103,12 @@ def empty(erasure: Open, until: float) -> bool:
     return walk(erasure, until)
 
 
+HOLD: Final = "select from ops.erasures where id = %(erasure)s for update"
+
+
 def delete(statement: sql.Composed, values: dict[str, object]) -> int:
     with database.transaction(SERVICE) as connection:
+        connection.defer(HOLD, values)
         return counted(connection, statement, values)
 
 
@@ -141,6 +146,7 @@ def walk(erasure: Open, until: float) -> bool:
     values |= {"page": PAGE, "names": known.names, "endpoints": known.endpoints}
     while time.monotonic() < until:
         with database.transaction(SERVICE) as connection:
+            connection.defer(HOLD, values)
             found, last = connection.execute(LOOK, values).fetchone() or ([], None)
             if last is None:
                 return True
@@ -164,6 +170,7 @@ def close(erasure: Open, now: datetime) -> bool:
     nothing more can come. False when that was more than a transaction should do."""
     values = catalogue.values(erasure.id, erasure.account_id, BATCH)
     with database.transaction(SERVICE) as connection:
+        connection.defer(HOLD, values)
         connection.execute(LOCK, values)
         for table in catalogue.doomed(connection):
             if counted(connection, table.deleting, values) == BATCH:
