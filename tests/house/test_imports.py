@@ -30,7 +30,7 @@ BUDGETS = {
     "outbox_sweeper": 490,
     "quote_expirer": 450,
     "quote_pdf_generator": 570,
-    "quote_portal": 590,
+    "quote_portal": 600,
     "quote_processor": 545,
     "quote_reminder": 500,
     "quote_versions": 545,
