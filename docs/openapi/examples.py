@@ -65,7 +65,7 @@ BODIES: Final[dict[str, Any]] = {
     "PropertyCreate": {"client_id": NOBODY, "service_address": "1 Elm Street"},
     "Question": {"question": "Could you come in April?"},
     "QuoteChange": {"notes": "The gate is open from eight.", "version": 1},
-    "QuoteCreate": QUOTE,
+    "QuoteCreate": QUOTE | {"line_items": [LINE | {"quantity_min": "2", "quantity_max": "8"}]},
     "ReconcileRequest": {"dry_run": True},
     "RedriveStart": {"source": "github", "reason": "the door was mended", "dry_run": True},
     "Refusal": {"reason": "We do it ourselves this year."},

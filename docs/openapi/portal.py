@@ -28,10 +28,15 @@ FORM_APOLOGIES: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 TOTALS: Final[Json] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["total", "agreed", "rows"],
+    "required": ["total", "agreed", "rows", "amounts"],
     "properties": {
         "total": {"type": "string"},
         "agreed": {"type": "string", "description": "the total as it is written"},
+        "amounts": {
+            "type": "object",
+            "description": "what else follows from the quantities, by its id on the page",
+            "additionalProperties": {"type": "string"},
+        },
         "rows": {
             "type": "array",
             "items": {

@@ -48,7 +48,7 @@ def total(token: str) -> Page | api.Answer[str]:
 @pages.post("/q/<token>/accept")
 def accept(token: str) -> Page:
     desk, given = enter(token), requests.form(requests.Agreement, pages.form)
-    return Page.html(*replies.answered(desk, lambda: desk.accept(given), given))
+    return Page.html(*replies.accepted(desk, given))
 
 
 @pages.post("/q/<token>/decline")

@@ -32,6 +32,13 @@ PHONE: Final = {"width": 360, "height": 740}
 WIDE: Final = ViewportSize(width=1200, height=900)
 VIOLATIONS: Final = """async () => (await axe.run()).violations.map(
     (found) => `${found.id}: ${found.nodes.map((node) => node.html).join(' ')}`)"""
+TENTH: Final = {"type": "percent", "value": "10"}
+MOVING: Final = {
+    "amount-1": "$300.00",
+    "amount-2": "$135.00",
+    "discount-2": "Discount -$15.00",
+    "choice-4": "$1,375.00",
+}
 DESCRIPTION: Final = "Remove leaves, cut back perennials, edge all beds.\nHaul away included."
 
 
@@ -226,6 +233,83 @@ def test_a_client_takes_another_choice_and_the_total_follows(
     assert not page.locator("#update").is_visible()
     kept = rows(database, "select total, selected from app.quote_acceptances")
     assert [(str(row[0]), row[1]) for row in kept] == [("1672.0000", [3, 4, 6])]
+
+
+@pytest.fixture
+def ranged(owner: Client, settings_of_company: None) -> Sent:  # noqa: F811
+    lines: list[dict[str, Any]] = [
+        {"name": "Spring clean-up", "description": DESCRIPTION, "unit": "h", "quantity": "2"}
+        | {"quantity_min": "1", "quantity_max": "8"},
+        {"name": "Mulch, double ground hardwood", "unit": "yd", "quantity": "3", "optional": True}
+        | {"quantity_min": "0.5", "quantity_max": "12", "discount": TENTH},
+        {"name": "Edging", "quantity": "1", "optional": True, "selected": True},
+        {"name": "Larch", "unit": "m", "quantity": "12", "group": "Fence", "choice": "Larch"}
+        | {"quantity_min": "5", "quantity_max": "40", "selected": True},
+        {"name": "No fence", "quantity": "1", "group": "Fence", "choice": "None"},
+    ]
+    costs = ("80", "16", "40", "55", "0")
+    priced = [line | {"unit_cost": cost} for line, cost in zip(lines, costs, strict=True)]
+    return send(owner, line_items=priced, notes="", terms="Half on acceptance.")
+
+
+def test_a_client_says_how_much_and_all_amounts_follow(
+    reader: Reader, ranged: Sent, database: Database
+) -> None:
+    page = reader.open(ranged.visitor.token)
+    reader.is_accessible()
+    reader.picture("quantities")
+    hours = page.get_by_role("spinbutton", name="Quantity (1 to 8 h)")
+
+    page.get_by_label("Mulch").check()
+    page.get_by_label("Quantity (0.5 to 12 yd)").fill("7.5")
+    page.get_by_label("Quantity (5 to 40 m)").fill("20")
+    hours.press("ArrowUp")
+    page.locator("#totals", has_text="$2,046.00").wait_for()  # 300 + 135 + 50 + 1375, a tenth
+    amounts = {place: page.locator(f"#{place}").inner_text() for place in MOVING}
+    reader.picture("quantities-chosen")
+    page.set_viewport_size(WIDE)
+    reader.picture("quantities-chosen-wide")
+    page.get_by_label("Your name").fill("Grace Hopper")
+    hours.fill("9")
+    page.get_by_role("button", name="Accept quote").click()
+    refused = hours.evaluate("field => field.matches(':invalid')")
+    hours.fill("3")
+    page.get_by_role("button", name="Accept quote").click()
+    page.get_by_text("Accepted by Grace Hopper").wait_for()
+
+    assert refused
+    assert amounts == MOVING
+    reader.is_accessible()
+    reader.picture("quantities-accepted-wide")
+    kept = "select total, quantities from app.quote_acceptances"
+    ((amount, quantities),) = rows(database, kept)
+    assert str(amount) == "2046.0000"
+    assert [one["quantity"] for one in quantities] == ["3", "7.5", "20"]
+
+
+def test_without_scripts_a_client_says_how_much_and_is_told_what_is_too_much(
+    plain: Reader, ranged: Sent, database: Database
+) -> None:
+    page = plain.open(ranged.visitor.token)
+    hours = page.get_by_role("spinbutton", name="Quantity (1 to 8 h)")
+
+    hours.fill("80")
+    page.get_by_label("Mulch").check()
+    page.get_by_role("button", name="Update the total").click()
+    told = page.get_by_role("status").inner_text()
+    mulch = page.get_by_label("Mulch").is_checked()
+    plain.picture("quantity-too-large")
+    hours.fill("8")
+    page.get_by_role("button", name="Update the total").click()
+    shown = total(page)
+    page.get_by_label("Your name").fill("Grace Hopper")
+    page.get_by_role("button", name="Accept quote").click()
+
+    assert told.startswith("Spring clean-up: please enter a quantity from 1 to 8, in steps of 1.")
+    assert mulch
+    assert shown == "$1,901.90"  # 800 + 54 + 50 + 825, and a tenth
+    assert page.get_by_role("status").inner_text().startswith("Accepted by Grace Hopper")
+    assert str(rows(database, "select total from app.quote_acceptances")[0][0]) == "1901.9000"
 
 
 def test_a_client_signs_with_a_finger_and_accepts_once_by_two_clicks(

@@ -56,6 +56,10 @@ def send(quote_id: UUID) -> None:
         lifecycle.send(connection, found, validity.until, validity.expires_at)
 
 
+LINE_OF = """insert into app.quote_lines (version_id, position, name, quantity, unit_cost,
+    unit_price, gross, discount_amount, line_total, net, tax_amount, quantity_min, quantity_max)
+    select id, 2, 'More', 2, 0, 0, 0, 0, 0, 0, 0, {}, {} from app.quote_versions
+    where quote_id = %(id)s"""
 REFUSED: dict[str, tuple[str, type[Exception]]] = {
     "a total that does not add up": (
         "update app.quote_versions set total = total + 1 where quote_id = %(id)s",
@@ -72,6 +76,10 @@ REFUSED: dict[str, tuple[str, type[Exception]]] = {
         update app.quote_versions set notes = 'touched' where quote_id = %(id)s""",
         CheckViolation,
     ),
+    "a range of quantities with no end": (LINE_OF.format(1, "null"), CheckViolation),
+    "a range that begins with nothing": (LINE_OF.format(0, 3), CheckViolation),
+    "a range the wrong way round": (LINE_OF.format(3, 1), CheckViolation),
+    "a range that its quantity is outside of": (LINE_OF.format(3, 5), CheckViolation),
     "a negative total": (
         "update app.quote_versions set subtotal = -1, total = -1 where quote_id = %(id)s",
         CheckViolation,
@@ -121,6 +129,10 @@ def test_the_database_refuses(quote_id: UUID, name: str) -> None:
         run(statement, quote_id)
 
 
+def test_a_range_around_its_quantity_is_taken(quote_id: UUID) -> None:
+    assert run(LINE_OF.format(1, 3), quote_id) == 1
+
+
 FROZEN = {
     "what it says": "update app.quote_versions set notes = 'changed' where quote_id = %(id)s",
     "that it is frozen": "update app.quote_versions set frozen_at = null where quote_id = %(id)s",
@@ -131,6 +143,8 @@ FROZEN = {
         unit_price, gross, discount_amount, line_total, net, tax_amount)
         select id, 2, 'More', 1, 1, 1, 1, 0, 1, 1, 0 from app.quote_versions
         where quote_id = %(id)s""",
+    "the range of a quantity": """update app.quote_lines set quantity_min = 1, quantity_max = 9
+        where version_id in (select id from app.quote_versions where quote_id = %(id)s)""",
     "the whole quote": "delete from app.quotes where id = %(id)s",
     "its status back": "update app.quotes set status = 'draft' where id = %(id)s",
 }

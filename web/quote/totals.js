@@ -1,5 +1,7 @@
 // The total follows what is chosen. The server counts; this only shows what it says.
 
+const PAUSE = 300; // milliseconds without a digit more
+
 export function followChoices(form) {
   const fields = [...document.querySelectorAll(".work input")];
   const button = document.querySelector("#update");
@@ -14,6 +16,9 @@ export function followChoices(form) {
       return line;
     });
     document.querySelector("#totals").replaceChildren(...rows);
+    for (const [place, text] of Object.entries(told.amounts)) {
+      document.getElementById(place).textContent = text;
+    }
     form.querySelector("#total").value = told.total;
     form.querySelector("#agreed").textContent = told.agreed;
     button.hidden = true;
@@ -35,7 +40,14 @@ export function followChoices(form) {
     }
   };
 
-  for (const field of fields) field.addEventListener("change", ask);
+  let waiting;
+  for (const field of fields) {
+    field.addEventListener("input", () => {
+      clearTimeout(waiting);
+      if (fields.every((each) => each.validity.valid)) waiting = setTimeout(ask, field.type === "number" ? PAUSE : 0);
+    });
+    field.addEventListener("change", () => field.reportValidity());
+  }
   button.hidden = true;
 }
 

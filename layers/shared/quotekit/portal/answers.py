@@ -68,7 +68,8 @@ class Desk:
     def accept(self, agreement: Agreement) -> Offer:
         """Accept, once: whoever accepts again is told of the first time.
 
-        Raises ClosedError, ExpiredError or ChangedTotalError, and then nothing is stored."""
+        Raises ClosedError, ExpiredError, ChangedTotalError or InvalidInputError, and then nothing
+        is stored."""
         with database.transaction(self.guest.actor) as connection:
             offer = self.offer(connection, lock=True)
             if offer.state == "accepted":
@@ -220,4 +221,5 @@ def chosen(offer: Offer, choice: Choice) -> Quote:
     if choice.revision != offer.quote.revision:
         raise ClosedError
     selected = choices.picked(offer.quote, choice.option, choice.choice.values())
-    return choices.choose(offer.quote, selected)
+    quantities = choices.measured(offer.quote, choice.quantity)
+    return choices.choose(offer.quote, selected, quantities)

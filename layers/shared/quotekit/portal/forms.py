@@ -4,11 +4,13 @@ from quotekit.portal.markup import Markup, joined, tag
 from quotekit.portal.model import Offer
 from quotekit.portal.words import PortalWords
 from quotekit.quotes.languages import Language
+from quotekit.quotes.quantities import range_of
 
 
 def update(offer: Offer, place: str, words: PortalWords) -> Markup | None:
     """Asks for the total of what is chosen, if anything can be; for browsers without scripts."""
-    if offer.state != "open" or not any(line.optional for line in offer.quote.line_items):
+    lines = offer.quote.line_items
+    if offer.state != "open" or not any(line.optional or range_of(line) for line in lines):
         return None
     button = tag(
         "button",

@@ -1,16 +1,19 @@
 """A quote as its client sees it: the same words, figures and order as the PDF, for a small screen
 first. It works without JavaScript; quote.js only adds to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from quotekit.portal import forms, lines, payment_words
+from quotekit.portal import choice_words, forms, lines, payment_words
 from quotekit.portal.markup import Markup, joined, paragraphs, tag
 from quotekit.portal.model import Offer
 from quotekit.portal.words import WORDS, PortalWords
 from quotekit.quotes import document, printing
 from quotekit.quotes.colours import chosen, readable
 from quotekit.quotes.languages import Language, language
+from quotekit.quotes.model import QuoteLine
+from quotekit.quotes.quantities import range_of
 from quotekit.quotes.repository import Found
 
 ASSETS: Final = "/assets/quote"
@@ -20,11 +23,12 @@ DOCTYPE: Final = Markup("<!doctype html>\n")
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a page says beside the quote: what just happened, by the name of its words; the name
-    that was typed; whether he comes from paying."""
+    that was typed; whether he comes from paying; the lines of which he wants too little or much."""
 
     notice: Literal["asked", "changed"] | None = None
     typed: str = ""
     returned: bool = False
+    unfit: Sequence[QuoteLine] = ()
 
 
 def render(offer: Offer, token: str, told: Told) -> str:
@@ -38,7 +42,8 @@ def render(offer: Offer, token: str, told: Told) -> str:
         letterhead(offer, place),
         tag(
             "main",
-            banner(told.notice and getattr(words, told.notice), "notice"),
+            banner(told.notice and getattr(words, told.notice), told.notice or ""),
+            *(banner(unfit(line, spoken), "changed") for line in told.unfit),
             banner(standing(offer, spoken, words), offer.state),
             heading(sheet),
             parties(sheet),
@@ -86,7 +91,7 @@ def sheet_of(offer: Offer) -> dict[str, Any]:
     """What the PDF prints of this quote, each value a finished string."""
     found = Found(offer.quote, offer.account_id, offer.version_id)
     sheet = printing.compose(found, offer.company, logo=None, watermark=offer.watermark)
-    return document.sheet_of(sheet.document)
+    return lines.placed(offer, document.sheet_of(sheet.document), language(offer.quote.language))
 
 
 def letterhead(offer: Offer, place: str) -> Markup:
@@ -99,6 +104,15 @@ def letterhead(offer: Offer, place: str) -> Markup:
 
 def banner(text: str | None, kind: str) -> Markup | None:
     return tag("p", text, class_=f"banner {kind}", role="status") if text else None
+
+
+def unfit(line: QuoteLine, spoken: Language) -> str | None:
+    """What may be chosen of a line of which something else was."""
+    if (allowed := range_of(line)) is None:
+        return None
+    least, most, step = map(spoken.number, (allowed.least, allowed.most, allowed.step))
+    words = choice_words.WORDS[spoken.locale.language]
+    return words.unfit.format(name=line.name, least=least, most=most, step=step)
 
 
 def standing(offer: Offer, spoken: Language, words: PortalWords) -> str | None:

@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from quotekit.errors import ConflictError, ServiceUnavailableError
-from quotekit.portal import messages, page
+from quotekit.portal import lines, messages, page
 from quotekit.portal.answers import ChangedTotalError, ClosedError, Desk, ExpiredError
 from quotekit.portal.model import Offer
 from quotekit.portal.page import Told
-from quotekit.portal.requests import Choice, Draft
+from quotekit.portal.requests import Agreement, Draft
+from quotekit.quotes.choices import UnfitQuantityError
 from quotekit.quotes.languages import language
 
 SECONDS: Final = 15  # for Stripe, while a person waits
@@ -36,9 +37,11 @@ def paged(desk: Desk, offer: Offer, told: Told, status: HTTPStatus = HTTPStatus.
 
 
 def priced(desk: Desk, draft: Draft) -> Reply:
-    """The page with the options that are ticked; nothing is kept."""
+    """The page with what is chosen; nothing is kept."""
     try:
         return paged(desk, desk.price(draft), Told(typed=draft.name))
+    except UnfitQuantityError as error:
+        return unfit(desk, draft, error)
     except (ClosedError, ExpiredError) as error:
         return paged(desk, desk.look(), Told(), error.status)
 
@@ -46,24 +49,39 @@ def priced(desk: Desk, draft: Draft) -> Reply:
 def totals(desk: Desk, draft: Draft) -> str:
     """The same as JSON, for the script."""
     offer = desk.price(draft)
-    quote, spoken = offer.quote, language(offer.quote.language)
+    quote, spoken, sheet = offer.quote, language(offer.quote.language), page.sheet_of(offer)
     told = {
         "total": str(quote.total),
         "agreed": spoken.money(quote.total, quote.currency),
-        "rows": page.sheet_of(offer)["totals"],
+        "rows": sheet["totals"],
+        "amounts": lines.amounts(sheet),
     }
     return json.dumps(told)
 
 
-def answered(
-    desk: Desk, work: Callable[[], object], choice: Choice | None = None, *, query: str = ""
-) -> Reply:
-    """See the page after what took effect; what did not is told on the page itself."""
+def accepted(desk: Desk, agreement: Agreement) -> Reply:
+    """See the page, accepted; or the page with what was chosen, and why it is not."""
+    try:
+        return answered(desk, lambda: desk.accept(agreement))
+    except ChangedTotalError as error:
+        told = Told("changed", agreement.name)
+        return paged(desk, desk.price(agreement), told, error.status)
+    except UnfitQuantityError as error:
+        return unfit(desk, agreement, error)
+
+
+def unfit(desk: Desk, choice: Agreement | Draft, error: UnfitQuantityError) -> Reply:
+    """The page with what else was chosen, and which quantities cannot be."""
+    proposed = {line.position: str(line.quantity) for line in error.lines}
+    mended = choice.model_copy(update={"quantity": {**choice.quantity, **proposed}})
+    told = Told(typed=choice.name, unfit=error.lines)
+    return paged(desk, desk.price(mended), told, error.status)
+
+
+def answered(desk: Desk, work: Callable[[], object], query: str = "") -> Reply:
+    """See the page after what took effect; what came too late is told on the page itself."""
     try:
         work()
-    except ChangedTotalError as error:
-        offer = desk.price(choice) if choice else desk.look()
-        return paged(desk, offer, Told("changed", getattr(choice, "name", "")), error.status)
     except (ClosedError, ExpiredError) as error:
         return paged(desk, desk.look(), Told(), error.status)
     return Reply(HTTPStatus.SEE_OTHER, location=f"/q/{desk.guest.token}{query}")

@@ -11,9 +11,9 @@ from pydantic import Field, StringConstraints, ValidationError
 from quotekit.bodies import Body
 from quotekit.errors import BadRequestError, InvalidInputError
 
-MOST_FIELDS: Final = 600
+MOST_FIELDS: Final = 1100
 LISTS: Final = frozenset({"option"})
-KEYED: Final = re.compile(r"(choice)\[([0-9]{1,3})\]")
+KEYED: Final = re.compile(r"(choice|quantity)\[([0-9]{1,3})\]")
 # Strokes on a field of 600 by 200: digits, blanks, M and L, so that it can be drawn and do no harm.
 SIGNATURE: Final = r"^(M[0-9]{1,3} [0-9]{1,3}(L[0-9]{1,3} [0-9]{1,3})+)+$"
 
@@ -22,12 +22,13 @@ OneLine = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 LongText = Annotated[str, StringConstraints(max_length=2000)]
+Typed = Annotated[str, StringConstraints(max_length=40)]
 Total = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=4)]
 Signature = Annotated[str, StringConstraints(max_length=20_000, pattern=SIGNATURE)]
 
 
 class Choice(Body):
-    """Which optional lines are taken, of which version."""
+    """Which optional lines are taken, and how much, of which version."""
 
     revision: int = Field(ge=1, le=1_000_000)
     option: list[Position] = Field(default_factory=list, max_length=500)
@@ -35,6 +36,11 @@ class Choice(Body):
         default_factory=dict,
         max_length=250,
         description="Of each group, by its first line, the choice taken, by its own first line.",
+    )
+    quantity: dict[Position, Typed] = Field(
+        default_factory=dict,
+        max_length=500,
+        description="How much of each line that lets the client choose it.",
     )
 
 
@@ -81,7 +87,7 @@ def form[T: Body](model: type[T], text: str) -> T:
 
 
 def fields(found: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The fields by name; those named `choice[4]` together, by their keys."""
+    """The fields by name; those named as `choice[4]` is together, by their keys."""
     told: dict[str, Any] = {}
     for name, given in found.items():
         if keyed := KEYED.fullmatch(name):

@@ -35,10 +35,19 @@ class Signatory:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenQuantity:
+    """How much of a line the client took."""
+
+    position: int
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """The evidence, and the amounts with the optional lines that were taken.
 
-    `selected` names these by position, those of each group's choice among them."""
+    `selected` names these by position, those of each group's choice among them; `quantities` the
+    lines taken of which the client could choose how much."""
 
     id: UUID
     name: str
@@ -47,6 +56,7 @@ class Acceptance:
     user_agent: str
     version_sha256: str
     selected: Sequence[int]
+    quantities: Sequence[ChosenQuantity]
     currency: str
     subtotal: Decimal
     discount_amount: Decimal
@@ -59,11 +69,11 @@ class Acceptance:
 INSERT: Final = """
 insert into app.quote_acceptances (id, quote_id, version_id, name, signature, source_ip, user_agent,
     version_sha256, selected, currency, subtotal, discount_amount, tax_amount, tax_breakdown, total,
-    deposit_amount, amounts)
+    deposit_amount, amounts, quantities)
 values (%(id)s, %(quote_id)s, %(version_id)s, %(name)s, %(signature)s, %(source_ip)s,
     %(user_agent)s, %(version_sha256)s, %(selected)s, %(currency)s, %(subtotal)s,
     %(discount_amount)s, %(tax_amount)s, %(tax_breakdown)s, %(total)s, %(deposit_amount)s,
-    %(amounts)s)
+    %(amounts)s, %(quantities)s)
 """
 
 
@@ -86,6 +96,7 @@ def insert(connection: Connection, found: Found, chosen: Quote, signatory: Signa
         "currency": chosen.currency,
         "tax_breakdown": Jsonb(to_jsonable_python(chosen.tax_breakdown)),
         "amounts": Jsonb([amounts(line) for line in chosen.line_items if counts(line)]),
+        "quantities": Jsonb(to_jsonable_python(quantities(chosen))),
     }
     connection.execute(INSERT, values)
     return acceptance_id
@@ -95,14 +106,22 @@ def counts(line: QuoteLine) -> bool:
     return line.selected or not line.optional
 
 
+def quantities(chosen: Quote) -> list[ChosenQuantity]:
+    return [
+        ChosenQuantity(line.position, line.quantity)
+        for line in chosen.line_items
+        if line.quantity_min is not None and counts(line)
+    ]
+
+
 def amounts(line: QuoteLine) -> dict[str, Any]:
     """What a line comes to, for the reports by item."""
     return {"position": line.position, "net": str(line.net), "tax_amount": str(line.tax_amount)}
 
 
 OF_QUOTES: Final = """
-select quote_id, id, name, signature, source_ip, user_agent, version_sha256, selected, currency,
-    subtotal, discount_amount, tax_amount, total, deposit_amount, accepted_at
+select quote_id, id, name, signature, source_ip, user_agent, version_sha256, selected, quantities,
+    currency, subtotal, discount_amount, tax_amount, total, deposit_amount, accepted_at
 from app.quote_acceptances
 where account_id = coalesce(%(account_id)s, (select auth.account_id()))
   and quote_id = any(%(quote_ids)s)
@@ -120,7 +139,11 @@ def of_quotes(
 
 def assembled(row: dict[str, Any]) -> Acceptance:
     money = money_of(row["currency"])
-    return Acceptance(**row | {name: money(row[name]) for name in MONEY})
+    chosen = [
+        ChosenQuantity(one["position"], Decimal(one["quantity"])) for one in row["quantities"]
+    ]
+    told = {name: money(row[name]) for name in MONEY}
+    return Acceptance(**row | told | {"quantities": chosen})
 
 
 def of_quote(

@@ -25,6 +25,11 @@ def plain(value: Decimal | str, *, at_least: int = 0) -> Decimal:
     return short.quantize(Decimal(1).scaleb(-max(decimals, 0)))
 
 
+def known(value: Decimal | str | None) -> Decimal | None:
+    """The same of what may have been left out."""
+    return None if value is None else plain(value)
+
+
 AS_STORED: Final = (
     *("id", "number", "version", "revision", "revises", "status", "is_template", "template_name"),
     "client_id",
@@ -68,7 +73,7 @@ def line_of(line: Mapping[str, Any], money: Money, currency: str) -> QuoteLine:
         unit=line["unit"],
         quantity=plain(line["quantity"]),
         unit_cost=plain(line["unit_cost"], at_least=minor_units(currency)),
-        tax_rate=None if line["tax_rate"] is None else plain(line["tax_rate"]),
+        tax_rate=known(line["tax_rate"]),
         discount=discount_of(line["discount_type"], line["discount_value"]),
         optional=line["optional"],
         selected=line["selected"],
@@ -79,6 +84,8 @@ def line_of(line: Mapping[str, Any], money: Money, currency: str) -> QuoteLine:
         tax_amount=money(line["tax_amount"]),
         group=line["group"],
         choice=line["choice"],
+        quantity_min=known(line["quantity_min"]),
+        quantity_max=known(line["quantity_max"]),
     )
 
 

@@ -13,6 +13,7 @@ class CertificateWords:
     accepted_by: str
     accepted_at: str
     chosen: str
+    quantities: str
     accepted_total: str
     source_ip: str
     user_agent: str
@@ -35,6 +36,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             accepted_by="Accepted by",
             accepted_at="Accepted at",
             chosen="Chosen",
+            quantities="Quantities",
             accepted_total="Accepted total",
             source_ip="Address of the request",
             user_agent="Browser",
@@ -54,6 +56,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             accepted_by="Angenommen von",
             accepted_at="Angenommen am",
             chosen="Gewählt",
+            quantities="Mengen",
             accepted_total="Angenommener Betrag",
             source_ip="Adresse der Anfrage",
             user_agent="Browser",
@@ -73,6 +76,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             accepted_by="Accepté par",
             accepted_at="Accepté le",
             chosen="Choix",
+            quantities="Quantités",
             accepted_total="Montant accepté",
             source_ip="Adresse de la requête",
             user_agent="Navigateur",
@@ -92,6 +96,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             accepted_by="Aceptado por",
             accepted_at="Aceptado el",
             chosen="Elegido",
+            quantities="Cantidades",
             accepted_total="Importe aceptado",
             source_ip="Dirección de la solicitud",
             user_agent="Navegador",
@@ -111,6 +116,7 @@ WORDS: Final[Mapping[str, CertificateWords]] = MappingProxyType(
             accepted_by="Aceito por",
             accepted_at="Aceito em",
             chosen="Escolhido",
+            quantities="Quantidades",
             accepted_total="Valor aceito",
             source_ip="Endereço da solicitação",
             user_agent="Navegador",

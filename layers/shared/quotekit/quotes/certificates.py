@@ -11,9 +11,18 @@ from quotekit.quotes.languages import Language
 
 
 @dataclass(frozen=True, slots=True)
+class Quantity:
+    """How much of a line was taken."""
+
+    name: str
+    quantity: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """How the client accepted; `total` is with the options he took, `signature` an SVG path,
-    `chosen` what he took of each group."""
+    `chosen` what he took of each group, `quantities` how much where that was his to say."""
 
     id: str
     name: str
@@ -24,6 +33,7 @@ class Certificate:
     version_sha256: str
     total: Decimal
     chosen: Sequence[str] = ()
+    quantities: Sequence[Quantity] = ()
 
 
 def certified(given: Certificate | None, currency: str, spoken: Language) -> dict[str, Any] | None:
@@ -37,7 +47,8 @@ def certified(given: Certificate | None, currency: str, spoken: Language) -> dic
         "facts": [
             [words.accepted_by, given.name],
             [words.accepted_at, spoken.moment(given.accepted_at)],
-            *([[words.chosen, "\n".join(given.chosen)]] if given.chosen else ()),
+            *listed(words.chosen, given.chosen),
+            *listed(words.quantities, [amount(one, spoken) for one in given.quantities]),
             [words.accepted_total, spoken.money(given.total, currency)],
             [words.source_ip, given.source_ip],
             [words.user_agent, given.user_agent or words.not_told],
@@ -49,6 +60,14 @@ def certified(given: Certificate | None, currency: str, spoken: Language) -> dic
         "signature-label": words.signature,
         "unsigned": words.not_drawn,
     }
+
+
+def listed(name: str, told: Sequence[str]) -> list[list[str]]:
+    return [[name, "\n".join(told)]] if told else []
+
+
+def amount(one: Quantity, spoken: Language) -> str:
+    return f"{one.name}: {spoken.number(one.quantity)} {one.unit}".strip()
 
 
 def drawings(given: Certificate | None) -> dict[str, bytes]:

@@ -40,6 +40,8 @@ class DraftLine:
     selected: bool = False
     group: str | None = None
     choice: str | None = None
+    quantity_min: Decimal | None = None
+    quantity_max: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Draft:
 class QuoteLine:
     """A line with its prices. `net` and `tax_amount` are zero where it does not count.
 
-    Of a `group` exactly one `choice` is selected, with all its lines."""
+    Of a `group` exactly one `choice` is selected, with all its lines. Where there is a
+    `quantity_min`, the client may choose from it to `quantity_max`."""
 
     position: int
     item_id: UUID | None
@@ -88,6 +91,8 @@ class QuoteLine:
     tax_amount: Decimal
     group: str | None = None
     choice: str | None = None
+    quantity_min: Decimal | None = None
+    quantity_max: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

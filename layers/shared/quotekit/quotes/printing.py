@@ -17,9 +17,9 @@ from pydantic_core import to_jsonable_python
 from quotekit.database import Connection
 from quotekit.identifiers import new_id
 from quotekit.quotes import document
-from quotekit.quotes.acceptances import Acceptance
+from quotekit.quotes.acceptances import Acceptance, ChosenQuantity
 from quotekit.quotes.basis import Company
-from quotekit.quotes.certificates import Certificate
+from quotekit.quotes.certificates import Certificate, Quantity
 from quotekit.quotes.choices import as_accepted
 from quotekit.quotes.document import Pdf, QuoteDocument
 from quotekit.quotes.groups import grouped
@@ -29,6 +29,7 @@ from quotekit.quotes.repository import Found
 
 DESIGN: Final = "1"  # to be raised when the same quote has to look different from now on
 REASON: Final = 500
+CHOSEN: Final = frozenset({"chosen", "quantities"})  # of a certificate, where there was a choice
 # What is printed as it stands; unit_cost, markup_rate and markup_amount are not among it.
 PRINTED: Final = (
     *("number", "valid_until", "currency", "language", "subtotal", "discount_amount", "tax_amount"),
@@ -127,7 +128,13 @@ def certificate(accepted: Acceptance, quote: Quote) -> Certificate:
             for group, choice in alternatives
             if choice.lines[0].position in accepted.selected
         ],
+        quantities=[quantity(one, quote) for one in accepted.quantities],
     )
+
+
+def quantity(one: ChosenQuantity, quote: Quote) -> Quantity:
+    line = quote.line_items[one.position - 1]
+    return Quantity(line.name, one.quantity, line.unit)
 
 
 def letterhead(company: Company, logo: bytes | None) -> document.Company:
@@ -170,8 +177,10 @@ def digest(paper: QuoteDocument) -> bytes:
             del line["group"], line["choice"]
     if paper.certificate is None:
         del said["certificate"]
-    elif not paper.certificate.chosen:
-        del said["certificate"]["chosen"]
+    else:
+        said["certificate"] = {
+            name: told for name, told in said["certificate"].items() if told or name not in CHOSEN
+        }
     text = json.dumps(to_jsonable_python(said), sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 

@@ -31,17 +31,17 @@ VERSION_VALUES: Final[LiteralString] = """%(client_name)s, %(client_email)s, %(c
 INSERT_LINES: Final[LiteralString] = """
 insert into app.quote_lines (version_id, position, item_id, name, description, unit, quantity,
     unit_cost, tax_rate, discount_type, discount_value, optional, selected, unit_price, gross,
-    discount_amount, line_total, net, tax_amount, group_name, choice)
+    discount_amount, line_total, net, tax_amount, group_name, choice, quantity_min, quantity_max)
 select coalesce(line.version_id, %(version_id)s), line.position, line.item_id, line.name,
     line.description, line.unit, line.quantity, line.unit_cost, line.tax_rate,
     line.discount_type, line.discount_value, line.optional, line.selected, line.unit_price,
     line.gross, line.discount_amount, line.line_total, line.net, line.tax_amount, line."group",
-    line.choice
+    line.choice, line.quantity_min, line.quantity_max
 from jsonb_to_recordset(%(lines)s) as line (version_id uuid, position smallint, item_id uuid,
     name text, description text, unit text, quantity numeric, unit_cost numeric, tax_rate numeric,
     discount_type text, discount_value numeric, optional boolean, selected boolean,
     unit_price numeric, gross numeric, discount_amount numeric, line_total numeric, net numeric,
-    tax_amount numeric, "group" text, choice text)
+    tax_amount numeric, "group" text, choice text, quantity_min numeric, quantity_max numeric)
 """
 INSERT: Final[LiteralString] = (
     """
@@ -208,7 +208,9 @@ select quote.id, quote.account_id, quote.number, quote.version, quote.revision, 
         'optional', line.optional, 'selected', line.selected, 'unit_price', line.unit_price::text,
         'discount_amount', line.discount_amount::text, 'line_total', line.line_total::text,
         'net', line.net::text, 'tax_amount', line.tax_amount::text,
-        'group', line.group_name, 'choice', line.choice) order by line.position)
+        'group', line.group_name, 'choice', line.choice,
+        'quantity_min', line.quantity_min::text, 'quantity_max', line.quantity_max::text)
+        order by line.position)
      from app.quote_lines as line
      where line.account_id = quote.account_id and line.version_id = said.id) as lines,
     (select jsonb_build_object('status', mail.status, 'recipient', mail.recipient,

@@ -20,6 +20,7 @@ from quotekit.bodies import (
     Phone,
     given,
 )
+from quotekit.quotes import quantities
 from quotekit.quotes.model import DraftLine, Recipient
 from quotekit.quotes.pricing import Discount
 
@@ -55,11 +56,19 @@ class LineItem(Body):
     selected: bool = False
     group: Name | None = None
     choice: Name | None = None
+    quantity_min: Amount | None = None
+    quantity_max: Amount | None = None
 
     @model_validator(mode="after")
     def _choice_of_a_group(self) -> Self:
         if (self.group is None) != (self.choice is None):
             raise ValueError("group and choice go together")
+        return self
+
+    @model_validator(mode="after")
+    def _range_to_choose_from(self) -> Self:
+        if told := quantities.problem(self):
+            raise ValueError(told)
         return self
 
     def as_line(self) -> DraftLine:

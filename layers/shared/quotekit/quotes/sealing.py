@@ -3,11 +3,11 @@
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
 
-from quotekit.quotes.model import Quote
+from quotekit.quotes.model import Quote, QuoteLine
 
 # All that a client is shown; cost and markup are not among it, so he may compute it too.
 SEALED: Final = (
@@ -24,10 +24,16 @@ def sealed(quote: Quote) -> str:
     """What is hashed: JSON with sorted keys, decimals as the strings of the API."""
     said = {name: getattr(quote, name) for name in SEALED}
     said["client"] = asdict(quote.client)
-    said["line_items"] = [
-        {name: getattr(line, name) for name in SEALED_OF_A_LINE} for line in quote.line_items
-    ]
+    said["line_items"] = [sealed_line(line) for line in quote.line_items]
     return json.dumps(to_jsonable_python(said), sort_keys=True, ensure_ascii=False)
+
+
+def sealed_line(line: QuoteLine) -> dict[str, Any]:
+    """A range only where there is one: what was sent before there were any keeps its hash."""
+    said = {name: getattr(line, name) for name in SEALED_OF_A_LINE}
+    if line.quantity_min is not None:
+        said |= {"quantity_min": line.quantity_min, "quantity_max": line.quantity_max}
+    return said
 
 
 def seal(quote: Quote) -> str:

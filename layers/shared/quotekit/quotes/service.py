@@ -11,7 +11,7 @@ from quotekit import audit
 from quotekit.database import Connection
 from quotekit.errors import ConflictError, StaleVersionError, invalid
 from quotekit.quotes import basis, groups, lifecycle, pricing, repository
-from quotekit.quotes.assembly import money_of, plain
+from quotekit.quotes.assembly import known, money_of, plain
 from quotekit.quotes.basis import Company
 from quotekit.quotes.model import (
     Calculation,
@@ -143,7 +143,7 @@ def line_of(position: int, line: DraftLine, priced: pricing.PricedLine, currency
         unit=line.unit,
         quantity=plain(line.quantity),
         unit_cost=plain(line.unit_cost, at_least=pricing.minor_units(currency)),
-        tax_rate=None if line.tax_rate is None else plain(line.tax_rate),
+        tax_rate=known(line.tax_rate),
         discount=line.discount,
         optional=line.optional,
         selected=line.selected,
@@ -154,6 +154,8 @@ def line_of(position: int, line: DraftLine, priced: pricing.PricedLine, currency
         tax_amount=money(priced.tax_amount),
         group=line.group,
         choice=line.choice,
+        quantity_min=known(line.quantity_min),
+        quantity_max=known(line.quantity_max),
     )
 
 
