@@ -36,7 +36,8 @@ batch: setup ## send a file through an operation, follow it: make batch FILE=…
 
 test: lint types validate ## every check and every test
 	@bash local/setup.sh examples
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --ignore tests/system
+	@$(BIN)/python -m pytest tests/system
 
 lint: setup ## ruff, format, import contracts
 	@$(BIN)/ruff check .

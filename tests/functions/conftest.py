@@ -276,3 +276,4 @@ def sqs_event(*messages: dict[str, Any], receives: int = 1) -> dict[str, Any]:
 USER: Final = UUID("01900000-0000-7000-8000-000000000001")
 ACCOUNT: Final = UUID("01900000-0000-7000-8000-0000000000a1")
 OTHER_USER: Final = UUID("01900000-0000-7000-8000-000000000003")
+UNKNOWN: Final = UUID("01900000-0000-7000-8000-0000000000ff")  # of nothing there is

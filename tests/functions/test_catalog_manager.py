@@ -41,6 +41,7 @@ from tests.functions.conftest import (
     ACCOUNT,
     OTHER_USER,
     ROOT,
+    UNKNOWN,
     USER,
     Aws,
     Client,
@@ -249,7 +250,7 @@ BAD: Final[dict[str, list[tuple[str, Any]]]] = {
         ("address", "x" * 1001),
         ("notes", "x" * 10_001),
         ("account_id", str(ACCOUNT)),
-        ("id", str(uuid4())),
+        ("id", str(UNKNOWN)),
     ],
     "items": [
         ("unit", ""),
@@ -270,7 +271,7 @@ BAD: Final[dict[str, list[tuple[str, Any]]]] = {
         ("tags", None),
         ("is_favorite", "perhaps"),
         ("category_id", "lawn"),
-        ("category_id", str(uuid4())),
+        ("category_id", str(UNKNOWN)),
         ("last_used_at", "2026-01-01T00:00:00Z"),
     ],
     "categories": [
@@ -322,7 +323,7 @@ def test_a_change_with_an_unknown_field_is_refused(catalog: Client, kind: str) -
     ("method", "path", "status"),
     [
         ("GET", "/v1/clients/nobody", 422),
-        ("GET", f"/v1/clients/{uuid4()}", 404),
+        ("GET", f"/v1/clients/{UNKNOWN}", 404),
         ("PUT", "/v1/clients", 405),
         ("PUT", "/v1/company-settings", 405),
         ("GET", "/v1/items/a/b", 404),
@@ -944,7 +945,7 @@ def test_only_an_upload_of_ones_own_can_be_confirmed(catalog: Client, stranger: 
         kept,
         offer(catalog)["key"],  # nothing was uploaded
         f"accounts/{ACCOUNT}/logo-{'-' * 36}",
-        f"accounts/{ACCOUNT}/logo-{uuid4()}\n",
+        f"accounts/{ACCOUNT}/logo-{UNKNOWN}\n",
         "",
     ]
 

@@ -23,6 +23,7 @@ from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
     OTHER_USER,
+    UNKNOWN,
     USER,
     Client,
     Issuer,
@@ -335,11 +336,11 @@ def test_no_account_writes_its_own_count(shared: Client, database: Database) -> 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("POST", "items", NEW | {"category_id": str(uuid4())}),
-        ("PATCH", f"items/{uuid4()}", {"name": "x", "version": 1}),
-        ("DELETE", f"items/{uuid4()}", None),
+        ("POST", "items", NEW | {"category_id": str(UNKNOWN)}),
+        ("PATCH", f"items/{UNKNOWN}", {"name": "x", "version": 1}),
+        ("DELETE", f"items/{UNKNOWN}", None),
         ("POST", "categories", {"name": "Pools"}),
-        ("PATCH", f"categories/{uuid4()}", {"name": "x", "version": 1}),
+        ("PATCH", f"categories/{UNKNOWN}", {"name": "x", "version": 1}),
     ],
 )
 def test_who_is_no_admin_changes_nothing(shared: Client, method: str, path: str, body: Any) -> None:

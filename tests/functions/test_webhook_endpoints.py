@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -23,6 +22,7 @@ from tests.conftest import Database
 from tests.functions.conftest import (
     ACCOUNT,
     OTHER_USER,
+    UNKNOWN,
     USER,
     Answer,
     Client,
@@ -381,9 +381,9 @@ def test_bodies_beyond_what_an_answer_can_hold_are_null_with_a_reason(tenant: Te
         ("GET", "/{id}/events?limit=0", None, 422),
         ("GET", "/{id}/events?cursor=foreign", None, 422),
         ("GET", "/not-an-id", None, 422),
-        ("GET", f"/{uuid4()}", None, 404),
-        ("GET", f"/{uuid4()}/events", None, 404),
-        ("GET", f"/{{id}}/events/{uuid4()}", None, 404),
+        ("GET", f"/{UNKNOWN}", None, 404),
+        ("GET", f"/{UNKNOWN}/events", None, 404),
+        ("GET", f"/{{id}}/events/{UNKNOWN}", None, 404),
         ("PUT", "/{id}", {}, 405),
     ],
 )

@@ -28,6 +28,7 @@ from tests.conftest import Database, forget
 from tests.functions.conftest import (
     ACCOUNT,
     OTHER_USER,
+    UNKNOWN,
     USER,
     Client,
     Issuer,
@@ -99,7 +100,7 @@ def messages(queue_url: str) -> list[dict[str, Any]]:
 # ---- who ----
 
 
-@pytest.mark.parametrize("path", [*SIX, "events", f"events/{uuid4()}", "routes", "breakers"])
+@pytest.mark.parametrize("path", [*SIX, "events", f"events/{UNKNOWN}", "routes", "breakers"])
 def test_only_an_admin_in_the_database_may_look(door: Client, issuer: Issuer, path: str) -> None:
     claimed = issuer.token(OTHER_USER, ACCOUNT, role="admin", scope="admin")
 
@@ -109,13 +110,13 @@ def test_only_an_admin_in_the_database_may_look(door: Client, issuer: Issuer, pa
 
 
 CHANGES = [
-    ("POST", f"events/{uuid4()}/retry", None),
+    ("POST", f"events/{UNKNOWN}/retry", None),
     ("POST", "redrive", {"all": True}),
-    ("POST", f"redrive/{uuid4()}/cancel", None),
+    ("POST", f"redrive/{UNKNOWN}/cancel", None),
     ("PUT", "routes", {"rules": [{"source": "stripe", "queue": "bulk", "handler": "stripe"}]}),
     ("POST", "routes/publish", None),
-    ("POST", f"redrive/{uuid4()}/resume", None),
-    ("POST", f"dead-letter-queue/{uuid4()}/resolve", {"resolution": "x"}),
+    ("POST", f"redrive/{UNKNOWN}/resume", None),
+    ("POST", f"dead-letter-queue/{UNKNOWN}/resolve", {"resolution": "x"}),
     ("PUT", "breakers/stripe", {"phase": "open", "reason": "why not"}),
 ]
 
@@ -638,7 +639,7 @@ PLACES = [
     "breakers/%00",
     "events/x/retry",
 ]
-PLACES += [*SIX, f"redrive/{uuid4()}/cancel", f"dead-letter-queue/{uuid4()}/resolve", "redrive/x"]
+PLACES += [*SIX, f"redrive/{UNKNOWN}/cancel", f"dead-letter-queue/{UNKNOWN}/resolve", "redrive/x"]
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -20,7 +20,7 @@ from quotekit.webhooks import effects
 from quotekit.webhooks.model import Event, Outcome, PermanentError
 from tests import deliveries
 from tests.conftest import Database
-from tests.functions.conftest import ACCOUNT, LambdaContext, load_event, sqs_event
+from tests.functions.conftest import ACCOUNT, UNKNOWN, LambdaContext, load_event, sqs_event
 
 type Queues = dict[str, str]
 
@@ -275,7 +275,7 @@ def test_what_can_never_be_applied_is_dead_at_once(
 
 
 NO_MESSAGES = ("no JSON", "[]", "1", '"text"', "null", "{}", '{"source": null}', '{"stored": "x"}')
-GONE = (json.dumps({"stored": str(uuid4())}), json.dumps({queues.CLAIM: "claims/gone.json"}))
+GONE = (json.dumps({"stored": str(UNKNOWN)}), json.dumps({queues.CLAIM: "claims/gone.json"}))
 
 
 WHOLE = deliveries.pull_request("open", 1).message
