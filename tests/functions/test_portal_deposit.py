@@ -90,8 +90,6 @@ def test_an_accepted_quotes_deposit_is_paid_in_the_contractors_account(till: Til
     assert (session["success_url"], session["cancel_url"]) == (f"{here}?deposit", here)
 
 
-# Threads share the door's metrics: one publishes what another counted.
-@pytest.mark.filterwarnings("ignore:No application metrics")
 def test_however_often_and_by_whomever_it_is_opened_there_is_one_checkout(till: Till) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: till.pay(), range(4)))

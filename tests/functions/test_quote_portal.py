@@ -192,8 +192,6 @@ def test_the_first_view_is_noted_once(sent: Sent) -> None:
     assert sent.history().count("quote.viewed") == 1
 
 
-# Threads share the door's metrics: one publishes what another counted.
-@pytest.mark.filterwarnings("ignore:No application metrics")
 def test_views_at_once_are_one_view(sent: Sent) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: sent.visitor(), range(8)))
@@ -309,8 +307,6 @@ def test_accepting_again_is_the_same_answer_and_one_acceptance(sent: Sent, datab
     assert rows(database, "select name from app.quote_acceptances") == [("Grace Hopper",)]
 
 
-# Threads share the door's metrics: one publishes what another counted.
-@pytest.mark.filterwarnings("ignore:No application metrics")
 def test_accepting_in_many_tabs_at_once_is_one_acceptance(sent: Sent, database) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: sent.visitor.accept(), range(8)))
