@@ -143,6 +143,17 @@ def test_an_item_is_the_same_line_under_another_name_and_a_name_under_another_it
     assert pairs == {("Work", "Labour"), ("Stone", "stone")}
 
 
+def test_a_cent_of_the_tax_makes_no_other_line_of_it() -> None:
+    """Of 0.56 tax on three lines the first two have 0.19."""
+    small, large = (replace(line(name), tax_rate=Decimal(19)) for name in ("work", "Work"))
+    small, large = (replace(one, unit_cost=Decimal("0.99")) for one in (small, large))
+
+    told = compare(of_lines(small, large, large), of_lines(large, large, small))
+
+    assert {change.before.name == change.after.name for change in told.lines_changed} == {True}
+    assert {name for change in told.lines_changed for name in change.fields} == {"tax_amount"}
+
+
 def test_amounts_of_two_currencies_have_no_difference() -> None:
     told = compare(of_lines(line("Work")), of_lines(line("Work"), currency="JPY"))
 

@@ -92,7 +92,7 @@ def compare(before: Quote, after: Quote) -> Difference:
 def matched(before: Sequence[QuoteLine], after: Sequence[QuoteLine]) -> list[Pair]:
     """Which line became which, by the new order."""
     pairs: list[Pair] = []
-    keys: tuple[Callable[[QuoteLine], Hashable], ...] = (said, item, name)
+    keys: tuple[Callable[[QuoteLine], Hashable], ...] = (said, typed, item, name)
     for key in keys:
         met_before = {old.position for old, _ in pairs}
         met_after = {new.position for _, new in pairs}
@@ -111,6 +111,11 @@ def matched(before: Sequence[QuoteLine], after: Sequence[QuoteLine]) -> list[Pai
 def said(line: QuoteLine) -> Hashable:
     """All that a line says, wherever it stands."""
     return replace(line, position=0)
+
+
+def typed(line: QuoteLine) -> Hashable:
+    """The same without its share of the whole, of which rounding may give it a cent more."""
+    return replace(line, position=0, net=Decimal(0), tax_amount=Decimal(0))
 
 
 def item(line: QuoteLine) -> Hashable:
