@@ -18,6 +18,8 @@ from functions.account_manager.app import lambda_handler as account_manager
 from functions.catalog_manager.app import lambda_handler as catalog_manager
 from functions.quote_processor.app import lambda_handler as quote_processor
 from quotekit import aws, database, secrets, storage
+from quotekit.accounts import logo
+from quotekit.batches import uploads
 from quotekit.errors import ForbiddenError
 from quotekit.operations.erasure import asking, catalogue, objects, receipts, rows, working
 from quotekit.webhooks import applying
@@ -44,6 +46,7 @@ type As = Callable[..., Client]
 ERASE: Final = "/v1/account/erase"
 NAME: Final = "Green Gardens"
 OWNER: Final = "owner@example.com"
+LATER: Final = 85  # minutes after the beginning, when nothing new can come
 CUSTOMER: Final = (
     "insert into app.stripe_customers (id, account_id, claimed_at) values (%s, %s, now())"
 )
@@ -143,7 +146,7 @@ def tick(minutes: float, seconds: float = 60) -> dict[UUID, str]:
 def erase(account: UUID, recipient: str | None = OWNER) -> dict[str, Any]:
     """Erase an account from beginning to end: the row that stays."""
     erasure = request(account, recipient)
-    stages = [tick(minutes)[erasure] for minutes in (0, 5, 25)]
+    stages = [tick(minutes)[erasure] for minutes in (0, 5, LATER)]
     assert stages == ["erasing", "erasing", "done"]
     return stored(erasure)
 
@@ -332,6 +335,25 @@ def doomed() -> list[catalogue.Doomed]:
         return catalogue.doomed(connection)
 
 
+REFERRING: Final = """
+select distinct near.relname, far.relname from pg_constraint
+join pg_class as near on near.oid = conrelid join pg_class as far on far.oid = confrelid
+where contype = 'f' and connamespace = any(array['app', 'ops']::regnamespace[])
+"""
+
+
+def test_whatever_refers_to_something_of_an_account_says_whose_it_is(
+    database: Database, owner: Any
+) -> None:
+    known = {table.name.partition(".")[2] for table in doomed()}
+    known |= {"accounts", "erasures", *(name.partition(".")[2] for name in rows.OF_EVENTS)}
+
+    referring = owner.execute(REFERRING).fetchall()
+
+    assert len(referring) > 60
+    assert [pair for pair in referring if pair[1] in known and pair[0] not in known] == []
+
+
 def test_a_new_table_is_in_the_next_erasure(world: World, services: amazon.Aws, ses: Ses) -> None:
     world.connection.execute("create table app.novelties (account_id uuid primary key, name text)")
     world.connection.execute("grant select, delete on app.novelties to service_role")
@@ -485,9 +507,9 @@ def test_objects_go_with_all_their_versions_and_secrets_with_their_endpoints(
     with monkeypatch.context() as patched:
         patched.setattr(storage, "erase", killed)
         with pytest.raises(KilledError):
-            tick(25)
+            tick(LATER)
 
-    assert tick(30) == {erasure: "done"}
+    assert tick(LATER + 5) == {erasure: "done"}
     assert stored(erasure)["receipt"]["objects"] == {
         "documents/accounts": 3,
         "documents/uploads": 1,
@@ -498,6 +520,12 @@ def test_objects_go_with_all_their_versions_and_secrets_with_their_endpoints(
     assert not any(str(mine.account) in key or str(job) in key for key in kept("documents"))
     assert kept("assets") == []
     assert list(services.secrets) == ["webhooks/standard/another"]
+
+
+def test_nothing_can_be_uploaded_any_more_when_objects_are_deleted() -> None:
+    forms = max(uploads.FORM_SECONDS, logo.UPLOAD_SECONDS)
+
+    assert timedelta(seconds=forms) < working.SETTLED
 
 
 def test_objects_that_another_worker_counts_are_left_to_it(
@@ -516,7 +544,7 @@ def test_objects_that_another_worker_counts_are_left_to_it(
 
     assert not went_on
     assert len(kept("documents")) == 1
-    assert tick(25) == {erasure: "done"}
+    assert tick(LATER) == {erasure: "done"}
     assert stored(erasure)["receipt"]["objects"]["documents/accounts"] == 1
 
 
@@ -544,7 +572,7 @@ def test_its_tokens_are_refused_and_do_not_found_it_anew(
     tick(0)
     while_erasing = [quotes("GET", "/v1/quotes"), quotes("POST", "/v1/quotes", QUOTE)]
     tick(5)
-    tick(25)
+    tick(LATER)
 
     afterwards = [quotes("GET", "/v1/quotes"), quotes("POST", "/v1/quotes", QUOTE)]
     stranger = calls(OTHER_USER, door=quote_processor)("POST", "/v1/quotes", QUOTE)
@@ -708,7 +736,7 @@ def test_a_mail_that_is_refused_ends_it_and_one_that_is_delayed_is_sent_later(
     ses.failures = [(400, "TooManyRequestsException"), (400, "MessageRejected")]
     erasure = request(ACCOUNT)
 
-    states = [tick(minutes)[erasure] for minutes in (0, 5, 25, 30)]
+    states = [tick(minutes)[erasure] for minutes in (0, 5, LATER, LATER + 5)]
 
     assert states == ["erasing", "erasing", "erasing", "done"]
     assert stored(erasure)["mail_reason"] == "SES: MessageRejected"
@@ -721,7 +749,7 @@ def test_a_mail_service_that_is_away_is_not_waited_for_longer_than_a_day(
     ses.failures = [(400, "TooManyRequestsException")] * 2
     erasure = request(ACCOUNT)
 
-    states = [tick(minutes)[erasure] for minutes in (0, 5, 25, 25 + 24 * 60)]
+    states = [tick(minutes)[erasure] for minutes in (0, 5, LATER, LATER + 24 * 60)]
 
     assert states[2:] == ["erasing", "done"]
     assert stored(erasure)["mail_reason"] == "SES: TooManyRequestsException"

@@ -82,7 +82,7 @@ This is the receipt. The SHA-256 of its text, the last line below, is
 
 
 def letter(erasure: Open, recipient: str) -> EmailMessage:
-    """The receipt as a mail; sent twice, it has the same Message-ID."""
+    """The receipt as a mail."""
     asked = f"{erasure.requested_at:%Y-%m-%d}"
     text = SAID.format(account=erasure.account_id, asked=asked, sha256=erasure.receipt_sha256)
     text += f"\n{canonical(erasure.receipt or {})}\n"

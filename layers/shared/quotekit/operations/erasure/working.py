@@ -17,7 +17,8 @@ from quotekit.operations.erasure.model import Open
 type Step = Callable[[Open, datetime, float], bool]
 
 REST: Final = timedelta(minutes=1)  # no request lives longer than the API waits
-SETTLED: Final = timedelta(minutes=15)  # nor any function, which may be storing an object still
+# Forms for uploads are good for an hour, and a function that is storing an object runs for less.
+SETTLED: Final = timedelta(minutes=75)
 PATIENCE: Final = timedelta(days=1)  # with the mail service
 NO_ADDRESS: Final = "no address of the owner was known"
 
