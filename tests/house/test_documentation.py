@@ -48,6 +48,30 @@ def test_the_test_that_the_readme_names_is_there(name: str, file: str) -> None:
     assert re.search(rf"^(    )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
 
 
+PAGES = [
+    path
+    for pattern in ("*.md", "*/README.md", "bench/*.md", "docs/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
+    if not path.relative_to(ROOT).parts[0].startswith(".")
+]
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]+)?\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Where a link may lead on a page, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    plain = [re.sub(r"[^\w -]", "", heading.strip().lower()) for heading in headings]
+    return {f"#{heading.replace(' ', '-')}" for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
+    for path, anchor in LINK.findall(page.read_text()):
+        there = page.parent / path if path else page
+        assert there.exists(), path
+        assert anchor == "" or there.suffix != ".md" or anchor in anchors(there), (path, anchor)
+
+
 @pytest.mark.parametrize("door", DOORS, ids=lambda path: path.parent.name)
 def test_a_door_has_one_shape(door: Path) -> None:
     source = door.read_text()
