@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from docs.openapi import errors, examples, portal, webhooks
+from docs.openapi.links import Links
 from docs.openapi.routes import ROOT, Taken, taken
 from docs.openapi.schemas import Json, Schemas, without_null
 
@@ -26,7 +27,7 @@ IF_MATCH: Final[Json] = {
     "name": "If-Match",
     "in": "header",
     "description": "The ETag the change was made from, where the body has no version.",
-    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,7}"$'},
+    "schema": {"type": "string", "pattern": '^(W/)?"(0|[1-9][0-9]{0,7})"$'},
 }
 INFO: Final = """\
 Quotes, catalogue, subscriptions, webhooks and operations of QuoteKit. Made from the doors in
@@ -45,6 +46,7 @@ def document() -> Json:
         )
     paths |= webhooks.paths() | portal.paths()
     components = schemas.used_by(paths) | errors.SCHEMAS
+    Links(paths, components).add()
     return {
         "openapi": "3.1.0",
         "info": {

@@ -72,6 +72,41 @@ def test_references_lead_to_something_and_no_component_is_left_over() -> None:
     assert used == DOCUMENT["components"]["schemas"].keys()
 
 
+LINKS: Final = [
+    pytest.param(operation, link, id=f"{operation['operationId']}-{name}")
+    for _, _, operation in OPERATIONS
+    for answer in operation["responses"].values()
+    for name, link in answer.get("links", {}).items()
+]
+
+
+@pytest.mark.parametrize(("asked", "link"), LINKS)
+def test_a_link_gives_a_known_operation_what_its_path_needs(asked: Any, link: Any) -> None:
+    (target,) = (it for it in OPERATIONS if it[2]["operationId"] == link["operationId"])
+    taken = {parameter["name"]: parameter for parameter in target[2]["parameters"]}
+    given = {parameter["name"] for parameter in asked["parameters"]}
+
+    needed = set(re.findall(r"\{(\w+)\}", target[1]))
+    named = {str(value).rpartition("path.")[2] for value in link["parameters"].values()}
+    assert needed <= link["parameters"].keys() <= taken.keys()
+    assert {name for name in named if name[0] != "$"} <= given
+
+
+def test_what_is_made_leads_to_all_that_can_be_asked_of_it() -> None:
+    links = DOCUMENT["paths"]["/v1/quotes"]["post"]["responses"]["201"]["links"]
+    about = {
+        operation["operationId"]
+        for _, path, operation in OPERATIONS
+        if re.match(r"/v1/quotes/\{quote_id\}(/[a-z-]+)?$", path)
+    }
+
+    assert about <= links.keys()
+    assert links["change_quote"]["parameters"] == {
+        "quote_id": "$response.body#/id",
+        "If-Match": "$response.header.ETag",
+    }
+
+
 def test_the_signature_headers_are_those_that_the_verifiers_read() -> None:
     source = (ROOT / "layers/shared/quotekit/webhooks/signatures.py").read_text()
     read = set(re.findall(r'delivery\.header\("([a-z0-9-]+)"\)', source))

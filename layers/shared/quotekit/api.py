@@ -6,6 +6,7 @@ Errors: `{"code", "message", "details": [{"field", "message"}], "request_id"}` w
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -31,12 +32,13 @@ from quotekit.errors import (
     PayloadTooLargeError,
     QuoteKitError,
     UnsupportedMediaTypeError,
+    invalid,
 )
 from quotekit.headers import SECURITY_HEADERS
 from quotekit.performance import logger
 from quotekit.settings import api_settings
 
-LONGEST_VERSION: Final = 9
+ETAG: Final = re.compile(r'(?:W/)?"(0|[1-9][0-9]{0,7})"')  # which a proxy may have weakened
 PLACES: Final = {"body", "query", "path"}
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 EXPOSED: Final = "ETag,Idempotency-Replayed,Retry-After,X-Request-Id"
@@ -92,6 +94,8 @@ class Api(APIGatewayHttpResolver):
         kind = event["headers"].get("content-type", "").partition(";")[0].strip()
         if body and kind not in {"", content_types.APPLICATION_JSON}:
             raise UnsupportedMediaTypeError
+        if event["requestContext"]["http"]["method"] == "POST":
+            idempotency.check(event["headers"].get("idempotency-key", "none"))
         return caller
 
     def on_unknown_route(self, _: RouteNotFoundError) -> Response[str]:
@@ -251,15 +255,15 @@ def answer_of(view: Callable[..., object]) -> object:
 
 def expected_version(app: Api, in_body: int | None) -> int:
     """The version a change was made from: `version` in the body or If-Match. 422 when neither is
-    there."""
-    given = app.current_event.headers.get("if-match", "").removeprefix("W/").strip('"')
-    if len(given) > LONGEST_VERSION or (in_body is None and not given.isdecimal()):
-        raise InvalidInputError(
-            details=[{"field": "version", "message": "required, or an If-Match header"}]
-        )
-    if in_body is not None and given.isdecimal() and int(given) != in_body:
+    there, or If-Match is no version's ETag."""
+    given = app.current_event.headers.get("if-match")
+    found = ETAG.fullmatch(given or "")
+    version = int(found[1]) if found else in_body
+    if version is None or (given is not None and not found):
+        raise invalid("version", "required, or an If-Match header with an ETag")
+    if in_body not in {None, version}:
         raise BadRequestError("If-Match and version differ.")
-    return int(given) if in_body is None else in_body
+    return version
 
 
 def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of dictionaries
@@ -274,10 +278,7 @@ def explained(found: Any) -> Details:  # noqa: ANN401 - pydantic's own list of d
 
 
 def cors_headers(origin: str | None) -> dict[str, str]:
-    """What a browser needs to let its page read the answer, errors too.
-
-    Preflights never come here: API Gateway answers them from the template.
-    """
+    """What a browser needs to read the answer, errors too; API Gateway answers preflights."""
     allowed = api_settings().cors_origins
     if origin is None or not ("*" in allowed or origin in allowed):
         return {}

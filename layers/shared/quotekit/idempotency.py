@@ -12,7 +12,7 @@ from typing import Final
 from psycopg.rows import class_row
 
 from quotekit.database import Connection
-from quotekit.errors import ConflictError, InvalidInputError, StillRunningError, invalid
+from quotekit.errors import ConflictError, StillRunningError, invalid
 
 LONGEST_KEY: Final = 255
 
@@ -43,13 +43,13 @@ class Kept:
 
 def request(key: str, *, method: str, path: str, body: str) -> Request:
     """The request under its key; the digest covers method, path and the body's exact text."""
-    if not key.isprintable() or not 0 < len(key) <= LONGEST_KEY:
-        raise _bad_key()
+    check(key)
     return Request(key, hashlib.sha256(f"{method} {path}\n{body}".encode()).digest())
 
 
-def _bad_key() -> InvalidInputError:
-    return invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters")
+def check(key: str) -> None:
+    if not (key.isascii() and key.isprintable()) or not 0 < len(key) <= LONGEST_KEY:
+        raise invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters")
 
 
 # The lock lasts as long as the transaction: whoever does not get it has found a twin at work.
