@@ -74,6 +74,13 @@ def test_a_range_is_part_of_what_is_sealed() -> None:
     assert len({seal(quote((one,))) for one in (without, ranged, wider)}) == 3
 
 
+def test_what_a_choice_is_called_is_part_of_what_is_sealed() -> None:
+    names = [{}, {"group": "Mower", "choice": "Good"}, {"group": "Mower", "choice": "Best"}]
+    lines = [line("Mow", "1", "9", optional=True, selected=True, **name) for name in names]
+
+    assert len({seal(quote((one,))) for one in lines}) == 3
+
+
 @pytest.mark.parametrize(
     ("least", "quantity", "most", "taken", "refused"),
     [

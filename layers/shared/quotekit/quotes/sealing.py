@@ -29,8 +29,10 @@ def sealed(quote: Quote) -> str:
 
 
 def sealed_line(line: QuoteLine) -> dict[str, Any]:
-    """A range only where there is one: what was sent before there were any keeps its hash."""
+    """What not every line has is there where it is: what was sent before it came keeps its hash."""
     said = {name: getattr(line, name) for name in SEALED_OF_A_LINE}
+    if line.group is not None:
+        said |= {"group": line.group, "choice": line.choice}
     if line.quantity_min is not None:
         said |= {"quantity_min": line.quantity_min, "quantity_max": line.quantity_max}
     return said
