@@ -75,10 +75,18 @@ def test_a_range_is_part_of_what_is_sealed() -> None:
 
 
 def test_what_a_choice_is_called_is_part_of_what_is_sealed() -> None:
-    names = [{}, {"group": "Mower", "choice": "Good"}, {"group": "Mower", "choice": "Best"}]
-    lines = [line("Mow", "1", "9", optional=True, selected=True, **name) for name in names]
+    names = [("Mower", "Good"), ("Mower", "Fair"), ("Robot", "Good")]
+    quotes = [
+        quote(
+            (
+                line("Mow", "1", "9", optional=True, selected=True, group=group, choice=choice),
+                line("Mow", "1", "90", optional=True, group=group, choice="Best"),
+            )
+        )
+        for group, choice in names
+    ]
 
-    assert len({seal(quote((one,))) for one in lines}) == 3
+    assert len({seal(one) for one in quotes}) == 3
 
 
 @pytest.mark.parametrize(
