@@ -91,8 +91,8 @@ begin
             return; -- there is nothing to be read
         end if;
         insert into app.accounts (id) values (auth.account_id()) on conflict (id) do nothing;
-        held := auth.member_role();
     end if;
+    held := coalesce(held, auth.member_role()); -- founded here, or by another request between the two looks
     if held is null then
         raise exception using errcode = 'QK403', message = 'You are no member of this account.';
     end if;
