@@ -61,6 +61,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
             "AWS_ACCESS_KEY_ID": vendor.KEY,
             "AWS_SECRET_ACCESS_KEY": vendor.SECRET_KEY,
             "WEBHOOK_SECRETS": "webhooks",
+            "WEBHOOK_REFUSALS_SAMPLED": "0",
             "DOCUMENTS_BUCKET": "documents",
         }
         variables |= {f"{name}_QUEUE_URL": f"https://sqs.test/{name}" for name in QUEUES}
