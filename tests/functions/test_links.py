@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from http import HTTPStatus
 from typing import Any, Final
 from unittest import SkipTest
 
@@ -288,9 +289,16 @@ def test_what_is_wrong_after_something_is_found(
 def test_the_links_of_the_document_are_followed_from_answer_to_answer(
     callers: dict[str, Caller],
 ) -> None:
-    walked = walk(callers, seed=1, subject="/v1/clients", enough=100)
-
-    assert walked.complaints == {}
     asked = ("GET", "PATCH", "DELETE")
-    good = {f"{method} /v1/clients/{{thing_id}}" for method in asked}
-    assert {label for label, status in walked.answered if status < 300} >= good
+    wanted = {f"{method} /v1/clients/{{thing_id}}" for method in asked}
+
+    for seed in range(10):  # what a seed comes to depends on the ids there are
+        if not wanted:
+            break
+        walked = walk(callers, seed, subject="/v1/clients", enough=100)
+        assert walked.complaints == {}
+        wanted -= {
+            label for label, status in walked.answered if status < HTTPStatus.MULTIPLE_CHOICES
+        }
+
+    assert wanted == set()
