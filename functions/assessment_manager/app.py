@@ -9,10 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quotekit import api
+from quotekit import api, things
 from quotekit.assessments import assessments, properties, quoting, requests, rules
 from quotekit.assessments.model import Assessment, AssessmentQuote, Pricing, Property, Rule
-from quotekit.catalog.rows import Kind
 from quotekit.paging import Page
 from quotekit.performance import logger, metrics
 
@@ -85,23 +84,9 @@ def change_rule(thing_id: UUID, body: requests.RuleChange) -> api.Answer[Rule]:
     return write(lambda c: rules.change(c, thing_id, body, version=version_of(body.version)))
 
 
-def serve[T](path: str, kind: Kind[T]) -> None:
-    """One thing is read and deleted alike, whatever it is."""
-
-    @app.get(f"{path}/<thing_id>")
-    def get(thing_id: UUID) -> api.Answer[T]:
-        return read(lambda c: kind.get(c, thing_id))
-
-    get.__annotations__["return"] = api.answer_of(kind.get)
-
-    @app.delete(f"{path}/<thing_id>")
-    def delete(thing_id: UUID) -> api.Answer[None]:
-        return write(lambda c: kind.delete(c, thing_id))
-
-
-serve("/v1/properties", properties)
-serve("/v1/assessments", assessments)
-serve("/v1/assessment-rules", rules)
+things.serve(app, "/v1/properties", properties)
+things.serve(app, "/v1/assessments", assessments)
+things.serve(app, "/v1/assessment-rules", rules)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

@@ -9,12 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quotekit import api
+from quotekit import api, things
 from quotekit.accounts import company, logo
 from quotekit.accounts.requests import CompanyChange, LogoOffer, LogoUpload
 from quotekit.catalog import categories, clients, items, requests
 from quotekit.catalog.model import Category, Client, Item
-from quotekit.catalog.rows import Kind
 from quotekit.paging import Page
 from quotekit.performance import logger, metrics
 
@@ -68,23 +67,9 @@ def change_category(thing_id: UUID, body: requests.CategoryChange) -> api.Answer
     return write(lambda c: categories.change(c, thing_id, body, version=version_of(body.version)))
 
 
-def serve[T](path: str, kind: Kind[T]) -> None:
-    """One thing is read and deleted alike, whatever it is."""
-
-    @app.get(f"{path}/<thing_id>")
-    def get(thing_id: UUID) -> api.Answer[T]:
-        return read(lambda c: kind.get(c, thing_id))
-
-    get.__annotations__["return"] = api.answer_of(kind.get)
-
-    @app.delete(f"{path}/<thing_id>")
-    def delete(thing_id: UUID) -> api.Answer[None]:
-        return write(lambda c: kind.delete(c, thing_id))
-
-
-serve("/v1/clients", clients)
-serve("/v1/items", items)
-serve("/v1/categories", categories)
+things.serve(app, "/v1/clients", clients)
+things.serve(app, "/v1/items", items)
+things.serve(app, "/v1/categories", categories)
 
 
 @app.get("/v1/company-settings")

@@ -11,6 +11,7 @@ from quotekit import database, outbox, performance
 from quotekit.batches import sweeping, watching
 from quotekit.operations.webhooks import counts
 from quotekit.performance import logger, metrics
+from quotekit.rounds import rounds
 from quotekit.webhooks import service
 
 MOST: Final = 500
@@ -36,11 +37,7 @@ def redrive() -> int:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     with performance.measured("schedule"):
         sent = redrive()
-        for _ in range(ROUNDS):
-            went = sweep()
-            sent += went
-            if went < MOST:
-                break
+        sent += rounds(sweep, most=MOST, times=ROUNDS)
         counted_until = counts.roll_up(datetime.now(UTC))
         swept = sweeping.sweep()
         metrics.add_metric("LeasesLost", MetricUnit.Count, swept.leases)

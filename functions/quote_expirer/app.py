@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quotekit import database, performance
 from quotekit.performance import logger, metrics
 from quotekit.quotes import service
+from quotekit.rounds import rounds
 
 MOST: Final = 500
 ROUNDS: Final = 40
@@ -22,12 +23,7 @@ def expire(now: datetime) -> int:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     now = datetime.now(UTC)
-    expired = 0
     with performance.measured("schedule"):
-        for _ in range(ROUNDS):
-            gone = expire(now)
-            expired += gone
-            if gone < MOST:
-                break
+        expired = rounds(lambda: expire(now), most=MOST, times=ROUNDS)
     logger.info("quotes expired", expired=expired)
     return {"expired": expired}

@@ -11,6 +11,7 @@ from quotekit.outbox import Promise
 from quotekit.performance import logger, metrics
 from quotekit.quotes import reminding
 from quotekit.quotes.reminding import Waiting
+from quotekit.rounds import rounds
 from quotekit.settings import portal_settings
 
 MOST: Final = 200
@@ -40,12 +41,7 @@ def promised(waiting: Waiting, now: datetime) -> list[Promise]:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     now = datetime.now(UTC)
-    reminded = 0
     with performance.measured("schedule"):
-        for _ in range(ROUNDS):
-            went = remind(now)
-            reminded += went
-            if went < MOST:
-                break
+        reminded = rounds(lambda: remind(now), most=MOST, times=ROUNDS)
     logger.info("clients reminded", reminded=reminded)
     return {"reminded": reminded}

@@ -111,20 +111,28 @@ def require_role(connection: "Connection", role: str) -> None:
         raise ForbiddenError
 
 
-MANAGES: Final = """
-select exists (
-    select from app.members
-    where account_id = (select auth.account_id()) and user_id = (select auth.uid())
-      and role in ('owner', 'admin')
-)
-"""
+MANAGERS: Final = frozenset({"owner", "admin"})
+FOR_MANAGERS: Final = "Only an owner or an admin of the account may do this."
+FOR_THE_OWNER: Final = "Only the owner of the account may do this."
 
 
 def require_manager(connection: "Connection") -> None:
     """Raise ForbiddenError unless the caller manages the account he acts for."""
-    (manages,) = connection.execute(MANAGES).fetchone() or (False,)
-    if not manages:
-        raise ForbiddenError("Only an owner or an admin of the account may do this.")
+    if member_role(connection) not in MANAGERS:
+        raise ForbiddenError(FOR_MANAGERS)
+
+
+def require_owner(connection: "Connection") -> None:
+    """Raise ForbiddenError unless the caller owns the account he acts for."""
+    if member_role(connection) != "owner":
+        raise ForbiddenError(FOR_THE_OWNER)
+
+
+def member_role(connection: "Connection") -> str | None:
+    """What the caller is in the account he acts for; nothing for a stranger."""
+    held: str | None
+    (held,) = connection.execute("select auth.member_role()").fetchone() or (None,)
+    return held
 
 
 class Verifier:

@@ -11,14 +11,12 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from quotekit import audit, paging
+from quotekit import audit, auth, paging
 from quotekit.accounts.account import listed
 from quotekit.accounts.requests import Listing, Role, RoleChange
 from quotekit.auth import Principal
 from quotekit.database import Actor, Connection
 from quotekit.errors import ConflictError, ForbiddenError, NotFoundError, StaleVersionError
-
-MANAGERS: Final = {"owner", "admin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,8 @@ def change(
 
 
 def require_manager(me: Member) -> None:
-    if me.role not in MANAGERS:
-        raise ForbiddenError("Only an owner or an admin of the account may do this.")
+    if me.role not in auth.MANAGERS:
+        raise ForbiddenError(auth.FOR_MANAGERS)
 
 
 REMOVE: Final = """
@@ -117,7 +115,7 @@ def transfer(connection: Connection, by: Principal, to: UUID) -> None:
     """Hand the account over; its owner stays as an admin. Raises ForbiddenError, NotFoundError."""
     me, found = hold(connection, by, to)
     if me.role != "owner":
-        raise ForbiddenError("Only the owner of the account may do this.")
+        raise ForbiddenError(auth.FOR_THE_OWNER)
     if found == me:
         raise ConflictError("The account is yours already.")
     connection.defer(CHANGE, {"user_id": by.user_id, "role": "admin"})

@@ -10,22 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
-from typing import Final
+from typing import Final, get_args
 
 from quotekit.assessments.model import Charge, Conditions, Factor, Missing, Rule, Step
 from quotekit.quotes.pricing import minor_units
 
 DIGITS: Final = 60  # more than any product of what columns hold has
-FACTORS: Final[tuple[Factor, ...]] = (
-    "area",
-    "lawn_condition",
-    "soil_condition",
-    "weed_percent",
-    "complexity",
-    "slope_percent",
-    "obstacle_density",
-    "access",
-)
+FACTORS: Final[tuple[Factor, ...]] = get_args(Factor.__value__)
 # What a factor is read from, where that has another name.
 INPUTS: Final = {"area": "area_sqft", "obstacle_density": "obstacle_count"}
 NOT_FOUND: Final = "nobody looked, and a rule needs it"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from quotekit import audit
+from quotekit import audit, auth
 from quotekit.billing import consequences, repository
 from quotekit.billing.model import Claim
 from quotekit.billing.requests import Interval
@@ -17,7 +17,6 @@ from quotekit.database import Connection
 from quotekit.errors import ConflictError, ForbiddenError, invalid
 from quotekit.settings import StripeSettings
 
-MANAGERS: Final = {"owner", "admin"}
 ADDRESSES: Final = {"success_url", "cancel_url", "return_url", "refresh_url"}
 PERIODS: Final = {"monthly": "month", "yearly": "year"}
 
@@ -53,7 +52,7 @@ def payer(connection: Connection) -> Payer:
     """The caller's account. Raises ForbiddenError for who does not manage it."""
     with connection.cursor(row_factory=class_row(Payer)) as cursor:
         (found,) = cursor.execute(PAYER)
-    if found.role not in MANAGERS:
+    if found.role not in auth.MANAGERS:
         raise ForbiddenError("Only an owner or an admin of the account may change its billing.")
     return found
 

@@ -81,7 +81,7 @@ def record(connection: Connection, letter: Letter) -> Recorded:
     recorded = _write(connection, letter, buried, sent_again=again)
     if again:
         connection.defer(REVIVE, {"id": buried["id"]})
-        outbox.promise(connection, letter.queue, {"stored": str(buried["id"])})
+        outbox.promise_for_house(connection, letter.queue, {"stored": str(buried["id"])})
     return recorded
 
 

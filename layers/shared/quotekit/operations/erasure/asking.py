@@ -9,11 +9,11 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
-from quotekit import audit
+from quotekit import audit, auth
 from quotekit.auth import Principal
 from quotekit.database import Actor, Connection
 from quotekit.environment import ErasureSettings
-from quotekit.errors import ConflictError, ForbiddenError, NotFoundError, invalid
+from quotekit.errors import ConflictError, NotFoundError, invalid
 from quotekit.identifiers import new_id
 from quotekit.operations.erasure.requests import ErasureRequest
 
@@ -30,16 +30,6 @@ class Erasure:
     due_at: datetime
     receipt_to: str | None
     reason: str | None
-
-
-ROLE: Final = "select auth.member_role()"
-
-
-def require_owner(connection: Connection) -> None:
-    """Raise ForbiddenError unless the caller owns the account he acts for."""
-    (held,) = connection.execute(ROLE).fetchone() or (None,)
-    if held != "owner":
-        raise ForbiddenError("Only the owner of the account may do this.")
 
 
 HOLD: Final = """
@@ -75,7 +65,7 @@ def ask(connection: Connection, by: Principal, body: ErasureRequest, now: dateti
 
     Raises ForbiddenError, InvalidInputError, and ConflictError while Stripe charges for it or when
     it was asked for already."""
-    require_owner(connection)
+    auth.require_owner(connection)
     connection.become(Actor("service_role", by.actor.claims))
     account = {"account": by.account_id}
     name, company, company_email, email = connection.execute(HOLD, account).fetchone() or [""] * 4
@@ -118,7 +108,7 @@ where account_id = (select auth.account_id())
 
 def get(connection: Connection) -> Erasure:
     """Raises ForbiddenError or NotFoundError."""
-    require_owner(connection)
+    auth.require_owner(connection)
     with connection.cursor(row_factory=class_row(Erasure)) as cursor:
         found = cursor.execute(GET).fetchone()
     if found is None:
@@ -134,7 +124,7 @@ where account_id = (select auth.account_id()) and status = 'waiting' returning i
 
 def take_back(connection: Connection, by: Principal) -> None:
     """Let the account be. Raises ForbiddenError or NotFoundError."""
-    require_owner(connection)
+    auth.require_owner(connection)
     connection.become(Actor("service_role", by.actor.claims))
     if connection.execute(TAKE_BACK).fetchone() is None:
         raise NotFoundError("Nobody asked for the account's erasure.")
