@@ -1,16 +1,21 @@
 """The client's page through its door: real resolver, real PostgreSQL, as a client with a link."""
 
 import base64
+import html
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+import boto3
 import psycopg
+import pypdf
 import pytest
 
+from functions.quote_pdf_generator.app import lambda_handler as print_quote
 from functions.quote_portal.app import lambda_handler
 from functions.quote_processor.app import lambda_handler as processor
 from quotekit import settings
@@ -160,6 +165,43 @@ def test_the_page_shows_what_the_quote_says(sent: Sent) -> None:
     assert sent.now["number"] in answer.text
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;<br>" in answer.text
+
+
+MONEY: Final = {"en": r"-?\$[\d,]+\.\d\d", "de": r"-?[\d.]+,\d\d €"}
+
+
+@pytest.mark.parametrize("language", MONEY)
+def test_the_page_and_the_pdf_say_the_same(
+    owner: Client, settings_of_company: None, language: str
+) -> None:
+    currency = {"en": "USD", "de": "EUR"}[language]
+    mower = {"unit_cost": "240", "quantity": "1", "optional": True, "group": "Mower"}
+    more = [
+        *QUOTE["line_items"],
+        mower | {"name": "Hand mower", "choice": "Good", "selected": True},
+        mower | {"name": "Robot", "choice": "Best", "unit_cost": "960.4"},
+        {"name": "Hedge", "unit": "m", "quantity": "12.35", "unit_cost": "7.77", "tax_rate": "5"},
+    ]
+    more[-1] |= {"discount": {"type": "percent", "value": "10"}}
+    sent = send(owner, line_items=more, currency=currency, language=language, terms="Net 30.")
+    printer = Client(print_quote, owner.token, "ANY /v1/quotes/{quote_id}/pdf")
+    url = urlsplit(printer("POST", f"/v1/quotes/{sent.id}/pdf").json["url"])
+    printed = boto3.client("s3").get_object(Bucket="documents", Key=url.path.strip("/"))
+
+    page = plain(html.unescape(re.sub("<[^>]+>", " ", sent.visitor().text)))
+    paper = pypdf.PdfReader(BytesIO(printed["Body"].read()))
+    pdf = plain(" ".join(sheet.extract_text() for sheet in paper.pages))
+
+    amounts = set(re.findall(MONEY[language], pdf))
+    assert amounts == set(re.findall(MONEY[language], page))
+    assert len(amounts) > 10
+    texts = ["Green & Sons", "Grace <Hopper>", "Net 30.", "alert(1)", sent.now["number"]]
+    texts += [line["name"] for line in more]
+    assert [text for text in texts if text not in pdf or text not in page] == []
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_nothing_of_cost_or_markup_is_on_the_page(sent: Sent) -> None:
